@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Builds passt, pasta (the same binary) and qrap; runs the tests
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+CC	?= cc
+CFLAGS	?= -O2 -g
+prefix	?= /usr/local
+bindir	?= $(prefix)/bin
+mandir	?= $(prefix)/share/man
+docdir	?= $(prefix)/share/doc/passt
+
+# SANITIZE=1 adds address and undefined behaviour checks. Objects of every
+# compiler and flavour live apart, so that none has to be cleaned for another.
+flavour	:= $(notdir $(firstword $(CC)))
+ifeq ($(SANITIZE),1)
+flavour	:= $(flavour)-sanitize
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	    -fno-omit-frame-pointer
+endif
+ifeq ($(STATIC),1)
+flavour	:= $(flavour)-static
+LDFLAGS	+= -static
+endif
+O	:= build/$(flavour)
+
+override CPPFLAGS += -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
+BASE	:= -std=c11 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
+	   -Wmissing-prototypes -Wformat=2 -fno-strict-aliasing -pthread \
+	   $(SANFLAGS)
+# gcc only looks for these when told; clang warns that it knows them not
+ifneq ($(findstring musl-gcc,$(CC)),)
+# musl-gcc leaves out the directories of the kernel's headers
+KHDRS	:= $(O)/khdrs
+CPPFLAGS += -idirafter $(KHDRS)
+endif
+
+SRCS	:= $(filter-out qrap.c,$(wildcard *.c lib/*.c wire/*.c tap/*.c nl/*.c \
+	     tcp/*.c udp/*.c fwd/*.c conf/*.c))
+OBJS	:= $(SRCS:%.c=$(O)/%.o)
+LIB	:= $(O)/libpasst.a
+BINS	:= passt pasta qrap
+MANS	:= $(wildcard *.1)
+UNIT	:= $(patsubst test/unit/%.c,$(O)/test/unit/%,\
+	     $(wildcard test/unit/test_*.c))
+FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
+
+.PHONY: all static install uninstall clean check check-fast unit lint format
+all: $(BINS)
+
+passt: $(O)/passt
+	cp -f $< $@
+pasta: passt
+	ln -sf passt $@
+qrap: $(O)/qrap
+	cp -f $< $@
+
+static:
+	$(MAKE) STATIC=1
+
+$(O)/passt: $(OBJS)
+	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^
+$(O)/qrap: $(O)/qrap.o
+	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^
+
+$(O)/%.o: %.c | $(KHDRS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(BASE) -MMD -MP -c -o $@ $<
+
+# Only what the C library has not: <linux/...>, <asm/...>, <asm-generic/...>
+ifdef KHDRS
+$(KHDRS):
+	mkdir -p $@
+	ln -sfn /usr/include/linux $@/linux
+	ln -sfn /usr/include/asm-generic $@/asm-generic
+	ln -sfn $$(dirname $$(echo '#include <asm/types.h>' | \
+		gcc -E -x c - | sed -n 's/^# 1 "\(.*asm\/types.h\)".*/\1/p' | \
+		head -n 1)) $@/asm
+endif
+
+# Every unit test links what it needs of the program's objects and the fakes
+$(LIB): $(filter-out $(O)/passt.o,$(OBJS)) $(FAKES)
+	rm -f $@
+	$(AR) rcs $@ $^
+$(O)/test/unit/%: $(O)/test/unit/%.o $(LIB)
+	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka
+
+unit: $(UNIT)
+	@for t in $(UNIT); do $$t || exit 1; done
+
+check-fast: all $(UNIT)
+	UNIT_DIR=$(O)/test/unit test/run fast
+check: all $(UNIT)
+	UNIT_DIR=$(O)/test/unit test/run all
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 \
+		$(DESTDIR)$(docdir)
+	install -m 755 passt qrap $(DESTDIR)$(bindir)/
+	ln -sf passt $(DESTDIR)$(bindir)/pasta
+	install -m 644 $(MANS) $(DESTDIR)$(mandir)/man1/
+	ln -sf passt.1 $(DESTDIR)$(mandir)/man1/pasta.1
+	install -m 644 README.md $(DESTDIR)$(docdir)/
+
+uninstall:
+	cd $(DESTDIR)$(bindir) && rm -f $(BINS)
+	cd $(DESTDIR)$(mandir)/man1 && rm -f $(MANS) pasta.1
+
+clean:
+	rm -rf build $(BINS)
+
+-include $(shell find build -name '*.d' 2>/dev/null)
