@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* TCP: segments of the guest to sockets of the host and back */
+#ifndef TCP_H
+#define TCP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ether.h"
+#include "flow.h"
+#include "loop.h"
+#include "sock.h"
+
+struct fwd;
+struct netns;
+struct tap;
+
+/* Counters */
+struct tcp_stats {
+	uint64_t opened_tap, opened_host, refused, reset_in, reset_out;
+	uint64_t bad_segment, bad_csum, out_of_window, challenge;
+	uint64_t retransmit, fast_retransmit, probes, keepalives;
+	uint64_t partial_send, no_flow, no_fd, table_full;
+	uint64_t spliced;
+};
+
+/**
+ * struct tcp - TCP of one instance
+ * @tap:	Link to the guest
+ * @loop:	Event loop
+ * @flows:	Flow table
+ * @fwd:	Forwarding
+ * @netns:	Target namespace for spliced connections, NULL for none
+ * @features:	Of the kernel
+ * @syn_retries: SYNs repeated towards the guest
+ * @stats:	Counters
+ */
+struct tcp {
+	struct tap *tap;
+	struct loop *loop;
+	struct flow_table *flows;
+	struct fwd *fwd;
+	struct netns *netns;
+	const struct sock_features *features;
+	unsigned mtu;
+	unsigned syn_retries;
+	struct siphash_key isn_key;
+	uint32_t spare_fd; /* kept back to answer when descriptors run out */
+	struct tcp_stats stats;
+};
+
+/**
+ * tcp_init() - Set up; collaborators in @tcp are filled by the caller
+ * @tcp:	TCP
+ *
+ * Return: 0, or -errno
+ */
+int tcp_init(struct tcp *tcp);
+
+/**
+ * tcp_tap_input() - Segments from the guest (row of the L4 table)
+ * @ctx:	struct tcp
+ * @g:		Segments of one connection
+ */
+void tcp_tap_input(void *ctx, const struct packet_group *g);
+
+/**
+ * tcp_tap_ready() - The tap takes frames again: go on with blocked flows
+ * @tcp:	TCP
+ */
+void tcp_tap_ready(struct tcp *tcp);
+
+/* Handlers of the loop: EPOLL_TCP, EPOLL_TCP_LISTEN, EPOLL_TCP_SPLICE */
+void tcp_sock_event(void *ctx, union epoll_ref ref, uint32_t events);
+void tcp_listen_event(void *ctx, union epoll_ref ref, uint32_t events);
+void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events);
+
+/* Rows of the flow table: FLOW_TCP and FLOW_TCP_SPLICE */
+void tcp_flow_timer(void *ctx, struct flow *f);
+void tcp_flow_resume(void *ctx, struct flow *f);
+void tcp_flow_close(void *ctx, struct flow *f);
+void tcp_splice_flow_timer(void *ctx, struct flow *f);
+void tcp_splice_flow_resume(void *ctx, struct flow *f);
+void tcp_splice_flow_close(void *ctx, struct flow *f);
+
+#endif /* TCP_H */

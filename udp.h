@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* UDP: datagrams of the guest to sockets of the host and back */
+#ifndef UDP_H
+#define UDP_H
+
+#include <stdint.h>
+
+#include "ether.h"
+#include "flow.h"
+#include "loop.h"
+#include "sock.h"
+
+struct fwd;
+struct netns;
+struct tap;
+
+/* Counters */
+struct udp_stats {
+	uint64_t flows, bad_datagram, no_fd, table_full, ephemeral;
+	uint64_t send_failed, tap_blocked, icmp_sent, spliced;
+};
+
+/**
+ * struct udp - UDP of one instance
+ * @timeout:	Idle life of a flow, ms (nf_conntrack_udp_timeout)
+ * @timeout_stream: Idle life once it went both ways, ms
+ *
+ * The other members are collaborators, filled by the caller of udp_init().
+ */
+struct udp {
+	struct tap *tap;
+	struct loop *loop;
+	struct flow_table *flows;
+	struct fwd *fwd;
+	struct netns *netns;
+	const struct sock_features *features;
+	unsigned mtu;
+	uint64_t timeout, timeout_stream;
+	struct udp_stats stats;
+};
+
+/**
+ * udp_init() - Set up; collaborators in @udp are filled by the caller
+ * @udp:	UDP
+ *
+ * Return: 0, or -errno
+ */
+int udp_init(struct udp *udp);
+
+/**
+ * udp_tap_input() - Datagrams from the guest (row of the L4 table)
+ * @ctx:	struct udp
+ * @g:		Datagrams of one flow
+ */
+void udp_tap_input(void *ctx, const struct packet_group *g);
+
+/* Handlers of the loop: EPOLL_UDP, EPOLL_UDP_LISTEN, EPOLL_UDP_SPLICE */
+void udp_sock_event(void *ctx, union epoll_ref ref, uint32_t events);
+void udp_listen_event(void *ctx, union epoll_ref ref, uint32_t events);
+void udp_splice_event(void *ctx, union epoll_ref ref, uint32_t events);
+
+/* Row of the flow table: FLOW_UDP */
+void udp_flow_timer(void *ctx, struct flow *f);
+void udp_flow_resume(void *ctx, struct flow *f);
+void udp_flow_close(void *ctx, struct flow *f);
+
+#endif /* UDP_H */
