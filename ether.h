@@ -38,16 +38,17 @@ struct packet {
  * @dmac:	Destination MAC of the first packet
  * @sport, @dport: Ports, host order; ICMP echo: identifier in both; else 0
  * @proto:	L4 protocol number
- * @ttl, @tos:	TTL or hop limit, TOS or traffic class
+ * @ttl, @tos:	TTL or hop limit, TOS or traffic class; TCP: 0, segments of a
+ *		connection are one group whatever theirs are
  * @icmp_type:	ICMP(v6) type, else 0
  * @n:		Number of packets
  * @first, @last: Packets
  */
 struct packet_group {
 	union inany_addr src, dst;
-	uint8_t smac[6], dmac[6];
 	in_port_t sport, dport;
 	uint8_t proto, ttl, tos, icmp_type;
+	uint8_t smac[6], dmac[6];
 	unsigned n;
 	struct packet *first, *last;
 };

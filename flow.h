@@ -57,7 +57,7 @@ struct flowside {
  * @pif:	enum pif of each side
  * @hashed:	Bit for each side that is in the hash
  * @proto:	IP protocol number, part of the hash
- * @hnext:	Next in the bucket, for each side: slot * 2 + side
+ * @hnext:	Next in the bucket, for each side: slot * 2 + side + 1, 0 at the end
  * @deferred:	In the list of flows to be looked at in the next turn
  * @dnext:	Next in that list
  * @timer:	The one deadline of a flow
@@ -99,7 +99,7 @@ struct flow_ops {
  * @used:	Slots in use
  * @fresh:	Slots never used so far begin here
  * @free:	List of slots given back (linked by dnext), FLOW_NONE at its end
- * @bucket:	Hash heads: slot * 2 + side, FLOW_NONE if empty
+ * @bucket:	Hash heads: slot * 2 + side + 1, 0 if empty
  * @mask:	Number of buckets - 1
  * @key:	Secret of the hash
  * @deferred:	List of flows to resume

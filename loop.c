@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The event loop: epoll set, typed references, deadlines, turns
+ *
+ * A turn waits for events, hands each to the handler of its type, runs the
+ * timers that are due, and then the turn hook: deferred flows and the flush of
+ * the tap. The time is read once a turn. There is no timer descriptor: the
+ * wheel tells how long epoll_wait(2) may sleep, so an idle process sleeps for
+ * ever.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "loop.h"
+#include "lib/log.h"
+
+/* Events taken from the kernel at once: few, so that their data stays in the
+ * cache until they are handled
+ */
+#define LOOP_EVENTS 16
+
+/* Present time, ms, never 0 */
+static uint64_t clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 + 1;
+}
+
+int loop_init(struct loop *loop, const struct loop_handler *handler,
+	      const struct loop_hooks *hooks)
+{
+	*loop = (struct loop){ .handler = handler, .hooks = hooks };
+	loop->now = clock_ms();
+	wheel_init(&loop->wheel, loop->now);
+	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
+	return loop->epfd < 0 ? -errno : 0;
+}
+
+/* One epoll_ctl(2) */
+static int loop_ctl(struct loop *loop, int op, int fd, uint32_t events,
+		    union epoll_ref ref)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = ref.u64 };
+
+	return epoll_ctl(loop->epfd, op, fd, &ev) ? -errno : 0;
+}
+
+int loop_add(struct loop *loop, int fd, uint32_t events, union epoll_ref ref)
+{
+	return loop_ctl(loop, EPOLL_CTL_ADD, fd, events, ref);
+}
+
+int loop_mod(struct loop *loop, int fd, uint32_t events, union epoll_ref ref)
+{
+	return loop_ctl(loop, EPOLL_CTL_MOD, fd, events, ref);
+}
+
+void loop_del(struct loop *loop, int fd)
+{
+	loop_ctl(loop, EPOLL_CTL_DEL, fd, 0, (union epoll_ref){ .u64 = 0 });
+}
+
+void loop_quit(struct loop *loop, int status)
+{
+	loop->quit = true;
+	loop->status = status;
+}
+
+/* Hand one event to the handler of its type */
+static void loop_dispatch(struct loop *loop, const struct epoll_event *ev)
+{
+	union epoll_ref ref = { .u64 = ev->data.u64 };
+	const struct loop_handler *h;
+
+	if (ref.type >= EPOLL_TYPES)
+		return;
+	h = &loop->handler[ref.type];
+	if (h->event)
+		h->event(h->ctx, ref, ev->events);
+}
+
+int loop_turn(struct loop *loop, int timeout)
+{
+	struct epoll_event ev[LOOP_EVENTS];
+	struct wtimer *t;
+	int n, i, wait;
+
+	wait = loop->busy ? 0 : wheel_next(&loop->wheel, loop->now);
+	if (wait < 0 || (timeout >= 0 && timeout < wait))
+		wait = timeout;
+
+	n = epoll_wait(loop->epfd, ev, LOOP_EVENTS, wait);
+	if (n < 0) {
+		if (errno != EINTR)
+			return -errno;
+		n = 0;
+	}
+	loop->now = clock_ms();
+	loop->busy = false;
+
+	for (i = 0; i < n; i++)
+		loop_dispatch(loop, &ev[i]);
+	while ((t = wheel_pop(&loop->wheel, loop->now)))
+		loop->hooks->timer(loop->hooks->ctx, t);
+	loop->hooks->turn(loop->hooks->ctx);
+
+	return n;
+}
+
+int loop_run(struct loop *loop)
+{
+	while (!loop->quit) {
+		int rc = loop_turn(loop, -1);
+
+		if (rc < 0) {
+			err("epoll_wait: %s", errstr(rc));
+			return EXIT_FAILURE;
+		}
+	}
+	return loop->status;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the backends of the tap share */
+#ifndef TAP_BACKEND_H
+#define TAP_BACKEND_H
+
+#include "tap.h"
+
+/* Distance of two frames lent: prefix, headers, payload, room for padding */
+static inline size_t tap_stride(size_t prefix, size_t hdrlen, size_t len)
+{
+	size_t bytes = hdrlen + len < ETH_MIN_LEN ? ETH_MIN_LEN : hdrlen + len;
+
+	return (prefix + bytes + 7) & ~(size_t)7;
+}
+
+/**
+ * tap_lay_out() - Fill a batch with frames that lie one behind the other
+ * @b:		Batch filled
+ * @base:	First byte; @n times tap_stride() bytes from there
+ * @prefix:	Bytes left free before each frame: length or virtio-net header
+ * @n:		Frames
+ * @hdrlen:	Header bytes of each
+ * @len:	Payload room of each
+ */
+void tap_lay_out(struct batch *b, uint8_t *base, size_t prefix, unsigned n,
+		 size_t hdrlen, size_t len);
+
+/**
+ * tap_input() - Hand received frames up, count and capture them
+ * @tap:	Tap
+ * @rx:		Frames
+ * @n:		How many
+ */
+void tap_input(struct tap *tap, const struct tap_rx *rx, unsigned n);
+
+#endif /* TAP_BACKEND_H */

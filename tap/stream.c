@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tap backend: frames on a UNIX stream socket, as QEMU -netdev stream does
+ *
+ * From the guest: one large read a time, frames are parsed and handed on where
+ * they lie; a part of a frame at the end is moved to the front and waits for
+ * the rest. A length no frame can have means that framing is lost, for ever on
+ * this connection: it is closed.
+ *
+ * To the guest: frames lent come from an arena and stay there until the end of
+ * the turn, so that all frames of a turn go out by few system calls. What the
+ * socket does not take stays as well, in order, and goes when it is writable
+ * again: a frame once submitted is not lost and framing never breaks. When the
+ * arena is full the tap is blocked, and back-pressure reaches the protocols:
+ * TCP leaves data in its sockets.
+ *
+ * There is one client at a time; others are turned away at once.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "lib/log.h"
+#include "tap/backend.h"
+#include "wire/stream.h"
+
+#define STREAM_RX_LEN ((size_t)1 << 20)
+#define STREAM_TX_LEN ((size_t)1 << 20)
+
+/* Frames waiting in the arena; more than one sendmsg() takes (IOV_MAX) */
+#define STREAM_TX_FRAMES 4096
+#define STREAM_SEND_IOVS 512
+
+/* Sockets probed without --socket: documented, callers rely on it */
+#define STREAM_PATH_PROBE "/tmp/passt_%u.socket"
+#define STREAM_PATH_MAX	  64
+
+static uint8_t stream_rx[STREAM_RX_LEN] __attribute__((aligned(64)));
+static uint8_t stream_tx[STREAM_TX_LEN] __attribute__((aligned(64)));
+
+/**
+ * struct stream - State of the one stream tap
+ * @listen:	Listening socket, -1 with --fd
+ * @one_off:	Quit when the client leaves
+ * @rx_len:	Bytes of a frame not complete yet, at the front of stream_rx
+ * @head:	First free byte of the arena
+ * @iov:	Frames submitted, prefix included
+ * @first, @n:	Those not sent yet: from @first up to @n
+ * @blocked:	The socket did not take all: waiting for EPOLLOUT
+ * @starved:	A reserve was refused: ready is owed
+ */
+static struct stream {
+	int listen;
+	bool one_off;
+	size_t rx_len;
+	size_t head;
+	struct iovec iov[STREAM_TX_FRAMES];
+	unsigned first, n;
+	bool blocked, starved;
+} stream = { .listen = -1 };
+
+/* Watch the connection for reading, and for writing while blocked */
+static void stream_watch(struct tap *tap, bool blocked)
+{
+	union epoll_ref ref = { .type = EPOLL_TAP };
+
+	if (stream.blocked == blocked)
+		return;
+	stream.blocked = blocked;
+	loop_mod(tap->loop, tap->fd, EPOLLIN | (blocked ? EPOLLOUT : 0), ref);
+}
+
+/* The client is gone, or nobody can talk to it any more */
+static void stream_disconnect(struct tap *tap)
+{
+	if (tap->fd < 0)
+		return;
+	close(tap->fd);
+	tap->fd = -1;
+	stream.rx_len = stream.head = 0;
+	stream.first = stream.n = 0;
+	stream.blocked = false;
+	info("Client connection closed%s", stream.one_off ? ", exiting" : "");
+	tap->up.link(tap->up.ctx, false);
+	if (stream.one_off)
+		loop_quit(tap->loop, EXIT_SUCCESS);
+}
+
+/* Serve a connected client */
+static int stream_connect(struct tap *tap, int fd)
+{
+	union epoll_ref ref = { .type = EPOLL_TAP };
+	int rc;
+
+	rc = loop_add(tap->loop, fd, EPOLLIN, ref);
+	if (rc)
+		return rc;
+	tap->fd = fd;
+	stream.starved = false;
+	tap->up.link(tap->up.ctx, true);
+	tap->up.ready(tap->up.ctx);
+	return 0;
+}
+
+static void stream_accept(struct tap *tap, uint32_t events)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+	int fd;
+
+	(void)events;
+	fd = accept4(stream.listen, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	if (tap->fd >= 0) {
+		warn_limited("Second client (PID %d) turned away: one guest is "
+			     "connected already", cred.pid);
+		close(fd);
+		return;
+	}
+	info("Accepted connection from PID %d", cred.pid);
+	if (stream_connect(tap, fd))
+		close(fd);
+}
+
+/* Send what waits in the arena. Return: false if the socket took not all */
+static bool stream_send(struct tap *tap)
+{
+	while (stream.first < stream.n) {
+		unsigned cnt = stream.n - stream.first;
+		struct msghdr mh = { .msg_iov = &stream.iov[stream.first] };
+		ssize_t sent;
+
+		mh.msg_iovlen = cnt < STREAM_SEND_IOVS ? cnt : STREAM_SEND_IOVS;
+		sent = sendmsg(tap->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent < 0) {
+			if (errno == EINTR)
+				continue;
+			if (errno != EAGAIN && errno != ENOBUFS)
+				stream_disconnect(tap);
+			return false;
+		}
+		while (sent > 0) {
+			struct iovec *iov = &stream.iov[stream.first];
+
+			if ((size_t)sent < iov->iov_len) {
+				iov->iov_base = (uint8_t *)iov->iov_base + sent;
+				iov->iov_len -= (size_t)sent;
+				break;
+			}
+			sent -= (ssize_t)iov->iov_len;
+			stream.first++;
+		}
+	}
+	stream.first = stream.n = 0;
+	stream.head = 0;
+	return true;
+}
+
+static void stream_flush(struct tap *tap)
+{
+	if (tap->fd < 0 || stream.blocked || !stream.n)
+		return;
+	if (!stream_send(tap) && tap->fd >= 0)
+		stream_watch(tap, true);
+}
+
+static unsigned stream_reserve(struct tap *tap, unsigned want, size_t hdrlen,
+			       size_t len, struct batch *b)
+{
+	size_t stride = tap_stride(sizeof(struct stream_hdr), hdrlen, len);
+	size_t room;
+
+	if (tap->fd < 0)
+		goto blocked;
+	if (stream.head + want * stride > STREAM_TX_LEN ||
+	    stream.n + want > STREAM_TX_FRAMES)
+		stream_flush(tap);
+	room = (STREAM_TX_LEN - stream.head) / stride;
+	if (room > STREAM_TX_FRAMES - stream.n)
+		room = STREAM_TX_FRAMES - stream.n;
+	if (want > room)
+		want = (unsigned)room;
+	if (!want || tap->fd < 0)
+		goto blocked;
+	tap_lay_out(b, stream_tx + stream.head, sizeof(struct stream_hdr), want,
+		    hdrlen, len);
+	return want;
+
+blocked:
+	stream.starved = true;
+	return 0;
+}
+
+static void stream_submit(struct tap *tap, struct batch *b, unsigned n)
+{
+	unsigned i;
+
+	(void)tap;
+	for (i = 0; i < n; i++) {
+		struct frame *f = &b->frame[i];
+		struct stream_hdr sh = { .len = htonl((uint32_t)f->len) };
+		uint8_t *start = f->hdr - sizeof(sh);
+		struct iovec *iov = &stream.iov[stream.n++];
+
+		frame_finish_csum(f);
+		memcpy(start, &sh, sizeof(sh));
+		iov->iov_base = start;
+		iov->iov_len = sizeof(sh) + f->len;
+		stream.head = (size_t)(start - stream_tx) +
+			      ((iov->iov_len + 7) & ~(size_t)7);
+	}
+}
+
+/* Hand on all complete frames. Return: bytes used, -EPROTO: framing is lost */
+static ssize_t stream_parse(struct tap *tap, uint8_t *buf, size_t len)
+{
+	struct iovec iov[TAP_RX_MAX];
+	struct tap_rx rx[TAP_RX_MAX];
+	size_t pos = 0;
+	unsigned n = 0;
+
+	while (len - pos >= sizeof(struct stream_hdr)) {
+		struct stream_hdr sh;
+		size_t flen;
+
+		memcpy(&sh, buf + pos, sizeof(sh));
+		flen = ntohl(sh.len);
+		if (!flen || flen > TAP_FRAME_MAX) {
+			tap->stats.rx_bad_len++;
+			err("Frame of %zu bytes announced, 1 to %zu possible: "
+			    "closing connection", flen, TAP_FRAME_MAX);
+			return -EPROTO;
+		}
+		if (len - pos - sizeof(sh) < flen)
+			break;
+		if (flen < sizeof(struct ether_header)) {
+			tap->stats.rx_short++;
+		} else {
+			iov[n].iov_base = buf + pos + sizeof(sh);
+			iov[n].iov_len = flen;
+			/* A link in memory, often with checksums left over */
+			rx[n] = (struct tap_rx){ .iov = &iov[n],
+						 .iovcnt = 1,
+						 .len = flen,
+						 .csum_ok = true };
+			n++;
+		}
+		pos += sizeof(sh) + flen;
+		if (n == TAP_RX_MAX) {
+			tap_input(tap, rx, n);
+			n = 0;
+		}
+	}
+	if (n)
+		tap_input(tap, rx, n);
+	return (ssize_t)pos;
+}
+
+/* Read once and hand on. Level-triggered: the rest comes with the next turn */
+static void stream_read(struct tap *tap)
+{
+	ssize_t len, used;
+
+	do {
+		len = recv(tap->fd, stream_rx + stream.rx_len,
+			   sizeof(stream_rx) - stream.rx_len, MSG_DONTWAIT);
+	} while (len < 0 && errno == EINTR);
+	if (len < 0 && errno == EAGAIN)
+		return;
+	if (len <= 0) {
+		stream_disconnect(tap);
+		return;
+	}
+	stream.rx_len += (size_t)len;
+	used = stream_parse(tap, stream_rx, stream.rx_len);
+	if (tap->fd < 0)
+		return;
+	if (used < 0) {
+		stream_disconnect(tap);
+		return;
+	}
+	stream.rx_len -= (size_t)used;
+	if (stream.rx_len && used)
+		memmove(stream_rx, stream_rx + used, stream.rx_len);
+}
+
+static void stream_event(struct tap *tap, uint32_t events)
+{
+	if (tap->fd < 0)
+		return;
+	if (events & EPOLLOUT && stream_send(tap)) {
+		stream_watch(tap, false);
+		if (stream.starved) {
+			stream.starved = false;
+			tap->up.ready(tap->up.ctx);
+		}
+	}
+	if (tap->fd >= 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		stream_read(tap);
+}
+
+/* Is somebody serving this path? */
+static bool stream_path_used(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool used;
+
+	if (fd < 0)
+		return false;
+	used = !connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
+	       errno == EAGAIN;
+	close(fd);
+	return used;
+}
+
+/* Bind to one path. Return: 0, -EADDRINUSE, or another -errno */
+static int stream_bind(int fd, const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	if (!lstat(path, &st)) {
+		if (!S_ISSOCK(st.st_mode))
+			return -EEXIST;
+		if (stream_path_used(&addr))
+			return -EADDRINUSE;
+		unlink(path); /* a predecessor's */
+	}
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return -errno;
+	return chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH |
+				   S_IWOTH) ? -errno : 0;
+}
+
+/* Bind to the path given, or the first free one of those probed */
+static int stream_bind_any(int fd, const char *path)
+{
+	char probe[sizeof(STREAM_PATH_PROBE) + 8];
+	unsigned i;
+	int rc;
+
+	if (path) {
+		rc = stream_bind(fd, path);
+		if (rc)
+			err("Cannot listen on UNIX socket %s: %s%s", path,
+			    errstr(rc), rc == -EADDRINUSE ?
+			    " (another instance serves it)" : "");
+		else
+			info("UNIX domain socket bound at %s", path);
+		return rc;
+	}
+	for (i = 1; i <= STREAM_PATH_MAX; i++) {
+		snprintf(probe, sizeof(probe), STREAM_PATH_PROBE, i);
+		rc = stream_bind(fd, probe);
+		if (!rc) {
+			info("UNIX domain socket bound at %s", probe);
+			return 0;
+		}
+	}
+	err("Cannot listen on any of " STREAM_PATH_PROBE " to %u: %s; choose a "
+	    "path with --socket", 1, STREAM_PATH_MAX, errstr(rc));
+	return rc;
+}
+
+int tap_stream_init(struct tap *tap, const struct tap_stream_opts *opts)
+{
+	union epoll_ref ref = { .type = EPOLL_TAP_LISTEN };
+	int rc;
+
+	tap->facts.batch = BATCH_FRAMES;
+	stream.one_off = opts->one_off || opts->fd >= 0;
+	if (opts->fd >= 0) {
+		rc = stream_connect(tap, opts->fd);
+		if (rc)
+			err("Cannot watch descriptor of --fd: %s", errstr(rc));
+		return rc;
+	}
+
+	stream.listen = socket(AF_UNIX,
+			       SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (stream.listen < 0)
+		return -errno;
+	rc = stream_bind_any(stream.listen, opts->path);
+	if (rc)
+		return rc;
+	if (listen(stream.listen, 1))
+		return -errno;
+	return loop_add(tap->loop, stream.listen, EPOLLIN, ref);
+}
+
+const struct tap_ops tap_stream_ops = {
+	.name = "stream",
+	.reserve = stream_reserve,
+	.submit = stream_submit,
+	.flush = stream_flush,
+	.event = stream_event,
+	.accept = stream_accept,
+};
