@@ -45,7 +45,8 @@ struct tcp {
 	unsigned mtu;
 	unsigned syn_retries;
 	struct siphash_key isn_key;
-	uint32_t spare_fd; /* kept back to answer when descriptors run out */
+	int spare_fd; /* kept back to answer when descriptors run out */
+	uint32_t blocked; /* list of flows that wait for the tap */
 	struct tcp_stats stats;
 };
 

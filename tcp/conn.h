@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One TCP connection over the tap, and what tcp.c and tcp/ do with it */
+#ifndef TCP_CONN_H
+#define TCP_CONN_H
+
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flow.h"
+#include "frame.h"
+#include "tcp.h"
+#include "tcp/opt.h"
+#include "tcp/state.h"
+
+/* Sequence arithmetic, modulo 2^32 (RFC 9293 3.4) */
+#define SEQ_LT(a, b) ((int32_t)((uint32_t)(a) - (uint32_t)(b)) < 0)
+#define SEQ_LE(a, b) ((int32_t)((uint32_t)(a) - (uint32_t)(b)) <= 0)
+#define SEQ_GT(a, b) SEQ_LT(b, a)
+#define SEQ_GE(a, b) SEQ_LE(b, a)
+
+/* Window scale we offer: up to 32 MiB less one unit of 512 bytes */
+#define TCP_OUR_WSCALE 9
+#define TCP_WINDOW_MAX ((uint32_t)65535 << TCP_OUR_WSCALE)
+
+/* Without SO_PEEK_OFF, bytes in flight are copied again with each receive */
+#define TCP_INFLIGHT_NO_PEEK_OFF (256 * 1024)
+
+enum tcp_flag {
+	TCP_ACK_DUE = 1 << 0,	  /* an ACK is owed to the guest */
+	TCP_MORE = 1 << 1,	  /* the socket may have data not looked at */
+	TCP_RDHUP = 1 << 2,	  /* the peer's FIN is in the socket's queue */
+	TCP_SOCK_ERR = 1 << 3,	  /* socket failed: reset once it is drained */
+	TCP_WAIT_OUT = 1 << 4,	  /* window was small: EPOLLOUT reopens it */
+	TCP_PARTIAL = 1 << 5,	  /* bytes inside the window were refused */
+	TCP_RECOVERY = 1 << 6,	  /* fast retransmit until snd_una >= recover */
+	TCP_TAP_BLOCKED = 1 << 7, /* in the list of those waiting for the tap */
+	TCP_KEEPALIVE = 1 << 8,	  /* SO_KEEPALIVE mirrored */
+	TCP_WS_OK = 1 << 9,	  /* both sides offered window scaling */
+	TCP_FIN_ONCE = 1 << 10,	  /* FIN was sent: it is at snd_max - 1 */
+};
+
+/**
+ * struct tcp_conn - A connection over the tap
+ * @f:		Flow; one side on PIF_TAP, the other on PIF_HOST
+ * @fd:		Socket
+ * @st:		Phase and FIN bits; changed by tcp_event() alone
+ * @tapside:	Which side of the flow is the tap's
+ * @flags:	enum tcp_flag
+ * @retries:	Times the present deadline passed without an answer
+ * @dup_acks:	Duplicate ACKs in a row
+ * @guest_ws:	Shift for windows the guest announces
+ * @our_ws:	Shift for windows we announce
+ * @mss:	Most payload of a segment to the guest
+ *
+ * Towards the guest. The head of the socket's queue is at @snd_una: bytes are
+ * discarded as they are acknowledged.
+ * @isn:	Our initial sequence number
+ * @snd_una:	Oldest unacknowledged
+ * @snd_nxt:	Next to be sent
+ * @snd_max:	Highest ever sent, @snd_nxt may have gone back
+ * @snd_wnd:	Window of the guest, bytes
+ * @cwnd:	Limit on what is in flight after losses, bytes
+ * @recover:	Where fast retransmit ends
+ * @peek_off:	Offset the kernel will peek at next
+ *
+ * From the guest.
+ * @irs:	Its initial sequence number
+ * @rcv_nxt:	Next expected: all before was taken by the socket
+ * @rcv_adv:	Right edge of the window announced, never moved left
+ * @rcv_wnd:	Size of the window when it was last looked up, bytes
+ *
+ * @base:	Since when the present deadline runs, ms
+ * @heard:	When the guest was last heard, ms
+ * @challenged:	When a challenge ACK was last sent, ms
+ * @blocked:	Neighbours in the list of those waiting for the tap: slots
+ */
+struct tcp_conn {
+	struct flow f;
+	int fd;
+	struct tcp_state st;
+	uint8_t tapside;
+	uint8_t retries;
+	uint16_t flags;
+	uint8_t dup_acks;
+	uint8_t guest_ws, our_ws;
+	uint16_t mss;
+	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, cwnd, recover;
+	uint32_t peek_off;
+	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd;
+	uint64_t base, heard, challenged;
+	uint32_t blocked_next, blocked_prev;
+};
+_Static_assert(sizeof(struct tcp_conn) <= FLOW_SLOT, "must fit a slot");
+
+/* One segment from the guest */
+struct tcp_seg {
+	uint32_t seq, ack;
+	uint16_t wnd; /* as in the header */
+	uint8_t flags; /* TH_* */
+	uint32_t len; /* payload bytes */
+	struct iov_tail payload;
+	uint8_t opts[40];
+	uint8_t optlen;
+};
+
+/* What a header we send says */
+struct tcp_hdr_spec {
+	in_port_t sport, dport;
+	uint32_t seq, ack;
+	uint16_t wnd;
+	uint8_t flags;
+	const uint8_t *opts;
+	size_t optlen; /* multiple of 4 */
+};
+
+/* Our side of the tap */
+static inline const struct flowside *tcp_tapside(const struct tcp_conn *c)
+{
+	return &c->f.side[c->tapside];
+}
+
+/* Sequence space sent and not acknowledged, FIN included */
+static inline uint32_t tcp_inflight(const struct tcp_conn *c)
+{
+	return c->snd_nxt - c->snd_una;
+}
+
+/* --- tcp.c ------------------------------------------------------------- */
+
+/**
+ * tcp_event() - Change the state of a connection: the only place
+ * @c:		Connection
+ * @ev:		Event
+ *
+ * Return: false if the event is not for this state (nothing changed)
+ */
+bool tcp_event(struct tcp_conn *c, enum tcp_event ev);
+
+/**
+ * tcp_settle() - After each handler: free what is closed, arm the deadline
+ * @tcp:	TCP
+ * @c:		Connection, may be gone afterwards
+ *
+ * Return: false if the connection was freed
+ */
+bool tcp_settle(struct tcp *tcp, struct tcp_conn *c);
+
+/**
+ * tcp_reset() - Reset both sides; tcp_settle() frees
+ * @tcp:	TCP
+ * @c:		Connection
+ */
+void tcp_reset(struct tcp *tcp, struct tcp_conn *c);
+
+/* --- tcp/output.c: to the guest ---------------------------------------- */
+
+/**
+ * tcp_output() - Send what the socket has and the guest's window allows
+ * @tcp:	TCP
+ * @c:		Connection, established
+ *
+ * Reads until the socket is empty, the window full, the tap blocked, or the
+ * budget of a turn used up (then the flow is deferred). End of data sends FIN.
+ */
+void tcp_output(struct tcp *tcp, struct tcp_conn *c);
+
+/**
+ * tcp_retransmit() - Send one frame from the oldest unacknowledged byte again
+ * @tcp:	TCP
+ * @c:		Connection
+ */
+void tcp_retransmit(struct tcp *tcp, struct tcp_conn *c);
+
+/**
+ * tcp_rewind() - Forget what was sent and not acknowledged
+ * @c:		Connection
+ */
+void tcp_rewind(struct tcp_conn *c);
+
+/**
+ * tcp_send_flag() - A segment without payload
+ * @tcp:	TCP
+ * @c:		Connection
+ * @flags:	TH_ACK, TH_SYN | TH_ACK, ...; TH_SYN brings options
+ * @seq:	Sequence number
+ *
+ * Return: 0, -EAGAIN if the tap is blocked
+ */
+int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
+		  uint32_t seq);
+
+/**
+ * tcp_send_ack() - ACK with the present window; clears TCP_ACK_DUE
+ * @tcp:	TCP
+ * @c:		Connection
+ */
+void tcp_send_ack(struct tcp *tcp, struct tcp_conn *c);
+
+/**
+ * tcp_send_rst() - Answer a segment of no connection (RFC 9293 3.10.7.1)
+ * @tcp:	TCP
+ * @g:		Addresses and ports of the segment
+ * @seg:	Segment, without RST
+ */
+void tcp_send_rst(struct tcp *tcp, const struct packet_group *g,
+		  const struct tcp_seg *seg);
+
+/**
+ * tcp_block() - Wait for the tap; tcp_unblock() - no longer
+ * @tcp:	TCP
+ * @c:		Connection
+ */
+void tcp_block(struct tcp *tcp, struct tcp_conn *c);
+void tcp_unblock(struct tcp *tcp, struct tcp_conn *c);
+
+/* --- tcp/window.c: what is offered to the guest ------------------------- */
+
+/**
+ * tcp_window_update() - Look up what the socket will take, move the right edge
+ * @tcp:	TCP
+ * @c:		Connection
+ * @force:	Even if plenty of the last window is left
+ *
+ * Asks for EPOLLOUT if the window is small, so that it is opened again.
+ */
+void tcp_window_update(struct tcp *tcp, struct tcp_conn *c, bool force);
+
+/**
+ * tcp_window_field() - Value for the window field
+ * @c:		Connection
+ * @syn:	In a SYN: never scaled
+ */
+uint16_t tcp_window_field(const struct tcp_conn *c, bool syn);
+
+/* --- tcp/input.c: from the guest ---------------------------------------- */
+
+/**
+ * tcp_seg_parse() - Header of one segment
+ * @tcp:	TCP: counters
+ * @p:		Packet
+ * @g:		Its group: addresses for the checksum
+ * @seg:	Filled
+ *
+ * Return: false if it is malformed (counted)
+ */
+bool tcp_seg_parse(struct tcp *tcp, const struct packet *p,
+		   const struct packet_group *g, struct tcp_seg *seg);
+
+/**
+ * tcp_input() - Segments of an open connection
+ * @tcp:	TCP
+ * @c:		Connection, past the guest's SYN
+ * @g:		Segments
+ */
+void tcp_input(struct tcp *tcp, struct tcp_conn *c,
+	       const struct packet_group *g);
+
+/* --- tcp/timer.c ---------------------------------------------------------- */
+
+/**
+ * tcp_timer_arm() - Arm the deadline that the state asks for
+ * @tcp:	TCP
+ * @c:		Connection
+ */
+void tcp_timer_arm(struct tcp *tcp, struct tcp_conn *c);
+
+/**
+ * tcp_timer_restart() - Progress was made: the present deadline begins anew
+ * @tcp:	TCP
+ * @c:		Connection
+ */
+static inline void tcp_timer_restart(struct tcp *tcp, struct tcp_conn *c)
+{
+	c->retries = 0;
+	c->base = tcp->loop->now;
+}
+
+#endif /* TCP_CONN_H */

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* TCP from the guest: segments to the socket
+ *
+ * All segments of one connection in a batch are looked at together: the last
+ * ACK counts, payload in order goes to the socket with one sendmsg(), segments
+ * out of order within the batch are put in order first. What is then still out
+ * of order is dropped: the guest sends it again.
+ *
+ * A byte is acknowledged once the socket of the host has taken it, not when the
+ * far end has it (doc/architecture.md tells what that means). The acknowledged
+ * edge, rcv_nxt, is thus exactly what was handed to the kernel.
+ *
+ * Acceptance follows RFC 9293 3.10.7 and RFC 5961 (challenge ACKs). Segments
+ * that are not acceptable are answered with an ACK, which answers keep-alives
+ * (RFC 9293 3.8.4) and zero-window probes as well.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "lib/csum.h"
+#include "lib/log.h"
+#include "tcp/conn.h"
+
+/* Duplicate ACKs that tell a loss (RFC 5681 3.2) */
+#define DUP_ACK_THRESHOLD 3
+
+/* Least time between two challenge ACKs of a connection, ms (RFC 5961 10) */
+#define CHALLENGE_INTERVAL 500
+
+/* Payload buffers of a batch handed to the socket at once */
+#define INPUT_IOVS 256
+
+/**
+ * struct tcp_rx - What is collected from the segments of a batch
+ * @expect:	Next sequence number, behind what was collected
+ * @iov, @niov:	Payload in order
+ * @nbytes:	Its size
+ * @acked:	Data bytes newly acknowledged, to be discarded
+ * @late:	Segments beyond @expect, kept for another look
+ * @nlate:	How many
+ * @fin:	FIN at @expect
+ * @fin_acked:	Our FIN was acknowledged
+ * @retransmit:	The guest misses the segment at snd_una
+ * @dup_acks:	ACKs owed to segments out of order
+ */
+struct tcp_rx {
+	uint32_t expect;
+	struct iovec iov[INPUT_IOVS];
+	size_t niov;
+	size_t nbytes;
+	uint32_t acked;
+	struct tcp_seg late[TAP_RX_MAX];
+	unsigned nlate;
+	bool fin, fin_acked, retransmit;
+	unsigned dup_acks;
+};
+
+bool tcp_seg_parse(struct tcp *tcp, const struct packet *p,
+		   const struct packet_group *g, struct tcp_seg *seg)
+{
+	struct iov_tail tail = p->l4;
+	struct tcphdr store;
+	const struct tcphdr *th = IOV_PULL(&tail, &store);
+	uint32_t sum;
+
+	if (!th || th->doff < sizeof(*th) / 4)
+		goto bad;
+	seg->optlen = (uint8_t)(th->doff * 4 - sizeof(*th));
+	if (iov_tail_copy(&tail, seg->opts, seg->optlen) != seg->optlen ||
+	    !iov_tail_drop(&tail, seg->optlen))
+		goto bad;
+	if (!p->csum_ok) {
+		sum = inany_v4(&g->src) ?
+			      csum_pseudo4(g->src.v4.a4, g->dst.v4.a4,
+					   IPPROTO_TCP, p->l4.len) :
+			      csum_pseudo6(&g->src.a6, &g->dst.a6, IPPROTO_TCP,
+					   p->l4.len);
+		if (csum_fold(csum_tail(&p->l4, sum)) != 0xffff) {
+			tcp->stats.bad_csum++;
+			return false;
+		}
+	}
+	seg->seq = ntohl(th->seq);
+	seg->ack = ntohl(th->ack_seq);
+	seg->wnd = ntohs(th->window);
+	seg->flags = th->th_flags;
+	seg->payload = tail;
+	seg->len = (uint32_t)tail.len;
+	return true;
+bad:
+	tcp->stats.bad_segment++;
+	debug_limited("Malformed TCP segment from guest dropped");
+	return false;
+}
+
+/* A challenge ACK is due, if the last one is some time ago */
+static void tcp_challenge(struct tcp *tcp, struct tcp_conn *c)
+{
+	if (c->challenged &&
+	    tcp->loop->now - c->challenged < CHALLENGE_INTERVAL)
+		return;
+	c->challenged = tcp->loop->now;
+	c->flags |= TCP_ACK_DUE;
+	tcp->stats.challenge++;
+}
+
+/* RST: valid only at the very next sequence number (RFC 5961 3.2) */
+static void tcp_input_rst(struct tcp *tcp, struct tcp_conn *c,
+			  const struct tcp_seg *seg, uint32_t expect)
+{
+	if (seg->seq == expect || seg->seq == c->rcv_nxt) {
+		tcp->stats.reset_in++;
+		sock_close_rst(c->fd);
+		c->fd = -1;
+		tcp_event(c, TCP_EV_ABORT);
+	} else if (SEQ_GT(seg->seq, c->rcv_nxt) &&
+		   SEQ_LE(seg->seq, c->rcv_adv)) {
+		tcp_challenge(tcp, c);
+	}
+}
+
+/* SYN on a connection: the first one again, or somebody guessing */
+static void tcp_input_syn(struct tcp *tcp, struct tcp_conn *c,
+			  const struct tcp_seg *seg)
+{
+	if (c->st.phase == PHASE_SYN_RCVD && seg->seq == c->irs &&
+	    !(seg->flags & TH_ACK))
+		tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->isn);
+	else
+		tcp_challenge(tcp, c); /* RFC 5961 4.2 */
+}
+
+/* The guest probes whether we are there: have the host probe its peer, too */
+static void tcp_mirror_keepalive(struct tcp *tcp, struct tcp_conn *c)
+{
+	tcp->stats.keepalives++;
+	if (c->flags & TCP_KEEPALIVE)
+		return;
+	c->flags |= TCP_KEEPALIVE;
+	sock_set_int(c->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+/**
+ * tcp_acceptable() - Flags and sequence numbers of a segment
+ * @tcp:	TCP
+ * @c:		Connection
+ * @seg:	Segment
+ * @expect:	Next sequence number in this batch
+ *
+ * Return: true if its ACK and payload are to be looked at
+ */
+static bool tcp_acceptable(struct tcp *tcp, struct tcp_conn *c,
+			   const struct tcp_seg *seg, uint32_t expect)
+{
+	if (seg->flags & TH_RST) {
+		tcp_input_rst(tcp, c, seg, expect);
+		return false;
+	}
+	if (seg->flags & TH_SYN) {
+		tcp_input_syn(tcp, c, seg);
+		return false;
+	}
+	if (!(seg->flags & TH_ACK))
+		return false;
+	if (c->st.phase == PHASE_SYN_RCVD) {
+		if (seg->ack != c->isn + 1) {
+			tcp->stats.bad_segment++;
+			return false;
+		}
+		c->snd_una = c->snd_nxt = c->snd_max = c->isn + 1;
+		c->flags |= TCP_MORE;
+		tcp_event(c, TCP_EV_SYN_ACKED);
+		tcp_timer_restart(tcp, c);
+	}
+	if (SEQ_GT(seg->ack, c->snd_max)) { /* of bytes never sent */
+		tcp_challenge(tcp, c);
+		return false;
+	}
+	if (SEQ_GT(seg->seq, c->rcv_adv) && SEQ_GT(seg->seq, expect)) {
+		tcp->stats.out_of_window++;
+		c->flags |= TCP_ACK_DUE;
+		return false;
+	}
+	return true;
+}
+
+/* Segments in flight, to know how many duplicate ACKs can be hoped for */
+static bool tcp_dup_ack_enough(const struct tcp_conn *c)
+{
+	uint32_t segs = (tcp_inflight(c) + c->mss - 1) / c->mss;
+
+	if (segs > DUP_ACK_THRESHOLD)
+		return c->dup_acks == DUP_ACK_THRESHOLD;
+	return c->dup_acks == (segs > 2 ? segs - 1 : 1); /* RFC 5827 3.1 */
+}
+
+/* An ACK that repeats the last one: is something missing? */
+static void tcp_dup_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
+{
+	if (c->dup_acks < UINT8_MAX)
+		c->dup_acks++;
+	if (c->flags & TCP_RECOVERY || !tcp_dup_ack_enough(c))
+		return;
+	c->flags |= TCP_RECOVERY;
+	c->recover = c->snd_nxt;
+	c->cwnd = tcp_inflight(c) / 2;
+	if (c->cwnd < 2U * c->mss)
+		c->cwnd = 2U * c->mss;
+	tcp->stats.fast_retransmit++;
+	rx->retransmit = true;
+}
+
+/* New data acknowledged */
+static void tcp_new_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
+			uint32_t ack)
+{
+	uint32_t acked = ack - c->snd_una;
+
+	/* The FIN is the last thing we ever send */
+	if (c->flags & TCP_FIN_ONCE && ack == c->snd_max) {
+		rx->fin_acked = true;
+		acked--;
+	}
+	rx->acked += acked;
+	c->snd_una = ack;
+	if (SEQ_GT(ack, c->snd_nxt))
+		c->snd_nxt = ack; /* more arrived than we knew before going back */
+	if (c->cwnd < UINT32_MAX - acked)
+		c->cwnd += acked;
+	c->dup_acks = 0;
+	tcp_timer_restart(tcp, c);
+	if (!(c->flags & TCP_RECOVERY))
+		return;
+	if (SEQ_GE(ack, c->recover))
+		c->flags &= (uint16_t)~TCP_RECOVERY;
+	else
+		rx->retransmit = true; /* the next hole (RFC 6582 3.2) */
+}
+
+/* ACK and window of an acceptable segment */
+static void tcp_input_ack(struct tcp *tcp, struct tcp_conn *c,
+			  struct tcp_rx *rx, const struct tcp_seg *seg)
+{
+	uint32_t wnd = (uint32_t)seg->wnd << c->guest_ws;
+
+	if (SEQ_LT(seg->ack, c->snd_una))
+		return;
+	if (SEQ_GT(seg->ack, c->snd_una))
+		tcp_new_ack(tcp, c, rx, seg->ack);
+	else if (!seg->len && wnd == c->snd_wnd && tcp_inflight(c) &&
+		 !(seg->flags & TH_FIN))
+		tcp_dup_ack(tcp, c, rx);
+	if (wnd && !c->snd_wnd)
+		tcp_timer_restart(tcp, c);
+	c->snd_wnd = wnd;
+}
+
+/**
+ * tcp_collect() - Take payload and FIN of a segment if they are next
+ * @c:		Connection
+ * @rx:		Collected
+ * @seg:	Segment, trimmed by what was there already
+ *
+ * Return: false if bytes before it are missing
+ */
+static bool tcp_collect(struct tcp_conn *c, struct tcp_rx *rx,
+			struct tcp_seg *seg)
+{
+	uint32_t skip = rx->expect - seg->seq;
+	int n;
+
+	if (SEQ_GT(seg->seq, rx->expect))
+		return false;
+	if (rx->fin || c->st.fin & TCP_GUEST_FIN || skip > seg->len) {
+		c->flags |= TCP_ACK_DUE; /* old, or behind the end */
+		return true;
+	}
+	if (skip && skip == seg->len && !(seg->flags & TH_FIN)) {
+		c->flags |= TCP_ACK_DUE; /* seen before */
+		return true;
+	}
+	iov_tail_drop(&seg->payload, skip);
+	if (seg->payload.len) {
+		n = iov_tail_iov(&seg->payload, rx->iov + rx->niov,
+				 INPUT_IOVS - rx->niov);
+		if (n < 0) {
+			c->flags |= TCP_ACK_DUE;
+			return true; /* the guest sends it again */
+		}
+		rx->niov += (size_t)n;
+		rx->nbytes += seg->payload.len;
+		rx->expect += (uint32_t)seg->payload.len;
+		c->flags |= TCP_ACK_DUE;
+	}
+	if (seg->flags & TH_FIN)
+		rx->fin = true;
+	return true;
+}
+
+/* Segments that came early: another look until nothing fits any more */
+static void tcp_collect_late(struct tcp_conn *c, struct tcp_rx *rx)
+{
+	unsigned i, left = rx->nlate;
+	bool progress = true;
+
+	while (progress && left) {
+		progress = false;
+		for (i = 0, left = 0; i < rx->nlate; i++) {
+			if (tcp_collect(c, rx, &rx->late[i]))
+				progress = true;
+			else
+				rx->late[left++] = rx->late[i];
+		}
+		rx->nlate = left;
+	}
+	/* One duplicate ACK for each (RFC 5681 3.2), more than three say no more */
+	rx->dup_acks = left > DUP_ACK_THRESHOLD ? DUP_ACK_THRESHOLD : left;
+	if (left)
+		c->flags |= TCP_ACK_DUE;
+}
+
+/* Bytes acknowledged by the guest need not be kept in the queue any more */
+static void tcp_discard(struct tcp *tcp, struct tcp_conn *c, uint32_t n)
+{
+	while (n && c->fd >= 0) {
+		ssize_t rc = recv(c->fd, NULL, n, MSG_TRUNC | MSG_DONTWAIT);
+
+		if (rc < 0 && errno == EINTR)
+			continue;
+		if (rc <= 0) {
+			/* they were there when we peeked */
+			debug("TCP: %u bytes missing in queue", n);
+			tcp_reset(tcp, c);
+			return;
+		}
+		n -= (uint32_t)rc;
+		c->peek_off -= c->peek_off < (uint32_t)rc ? c->peek_off :
+							    (uint32_t)rc;
+	}
+}
+
+/* Hand collected payload to the socket */
+static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
+{
+	struct msghdr mh = { .msg_iov = rx->iov, .msg_iovlen = rx->niov };
+	ssize_t sent;
+
+	if (!rx->nbytes)
+		return;
+	do {
+		sent = sendmsg(c->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (sent < 0 && errno == EINTR);
+	if (sent < 0 && errno != EAGAIN && errno != ENOBUFS &&
+	    errno != ENOMEM) {
+		tcp_reset(tcp, c);
+		return;
+	}
+	if (sent < 0)
+		sent = 0;
+	c->rcv_nxt += (uint32_t)sent;
+	if (SEQ_GT(c->rcv_nxt, c->rcv_adv))
+		c->rcv_adv = c->rcv_nxt;
+	if ((size_t)sent < rx->nbytes) {
+		/* Rare by the choice of the window. Once there is room, the
+		 * guest is told to send again at once: tcp_sock_event().
+		 */
+		tcp->stats.partial_send++;
+		c->flags |= TCP_PARTIAL;
+		rx->fin = false;
+	}
+	tcp_window_update(tcp, c, c->flags & TCP_PARTIAL);
+}
+
+/* FIN of the guest, all data before it taken by the socket */
+static void tcp_input_fin(struct tcp_conn *c)
+{
+	if (!tcp_event(c, TCP_EV_GUEST_FIN))
+		return;
+	c->rcv_nxt++;
+	if (SEQ_GT(c->rcv_nxt, c->rcv_adv))
+		c->rcv_adv = c->rcv_nxt;
+	c->flags |= TCP_ACK_DUE;
+	shutdown(c->fd, SHUT_WR);
+}
+
+/* Look at all segments. Return: false if the connection is over */
+static bool tcp_input_segs(struct tcp *tcp, struct tcp_conn *c,
+			   const struct packet_group *g, struct tcp_rx *rx)
+{
+	const struct packet *p;
+	struct tcp_seg seg;
+
+	for (p = g->first; p; p = p->next) {
+		if (!tcp_seg_parse(tcp, p, g, &seg))
+			continue;
+		if (!tcp_acceptable(tcp, c, &seg, rx->expect)) {
+			if (c->st.phase == PHASE_CLOSED)
+				return false;
+			continue;
+		}
+		if (seg.seq == c->rcv_nxt - 1 && seg.len <= 1 &&
+		    !(seg.flags & TH_FIN) && rx->expect == c->rcv_nxt) {
+			tcp_mirror_keepalive(tcp, c);
+			c->flags |= TCP_ACK_DUE;
+		}
+		tcp_input_ack(tcp, c, rx, &seg);
+		if (!(seg.len || seg.flags & TH_FIN))
+			continue;
+		if (!tcp_collect(c, rx, &seg) && rx->nlate < TAP_RX_MAX)
+			rx->late[rx->nlate++] = seg;
+	}
+	return true;
+}
+
+/* What the acknowledgements of a batch have as consequences */
+static void tcp_input_acked(struct tcp *tcp, struct tcp_conn *c,
+			    struct tcp_rx *rx)
+{
+	tcp_discard(tcp, c, rx->acked);
+	if (rx->fin_acked && c->st.phase == PHASE_ESTABLISHED) {
+		tcp_event(c, TCP_EV_FIN_SENT); /* if it had been taken back */
+		tcp_event(c, TCP_EV_FIN_ACKED);
+	}
+	if (rx->retransmit && c->st.phase == PHASE_ESTABLISHED &&
+	    tcp_inflight(c))
+		tcp_retransmit(tcp, c);
+}
+
+void tcp_input(struct tcp *tcp, struct tcp_conn *c,
+	       const struct packet_group *g)
+{
+	static struct tcp_rx rx;
+
+	rx.expect = c->rcv_nxt;
+	rx.niov = rx.nbytes = 0;
+	rx.acked = 0;
+	rx.nlate = rx.dup_acks = 0;
+	rx.fin = rx.fin_acked = rx.retransmit = false;
+
+	c->heard = tcp->loop->now;
+	if (!tcp_input_segs(tcp, c, g, &rx))
+		return;
+	tcp_collect_late(c, &rx);
+	tcp_input_acked(tcp, c, &rx);
+	if (c->st.phase != PHASE_ESTABLISHED)
+		return;
+	tcp_deliver(tcp, c, &rx);
+	if (rx.fin && c->st.phase == PHASE_ESTABLISHED)
+		tcp_input_fin(c);
+	if (c->flags & TCP_MORE)
+		tcp_output(tcp, c);
+	/* Closed by the last FIN: the guest still has to know it arrived */
+	if (c->fd < 0 || !(c->flags & TCP_ACK_DUE))
+		return;
+	tcp_send_ack(tcp, c);
+	while (rx.dup_acks-- > 1)
+		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);
+}

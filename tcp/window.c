@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The window offered to the guest: what the socket will really take
+ *
+ * A byte inside the window announced but refused by the socket is dropped, and
+ * the guest finds out late. So the window is three quarters of the free send
+ * buffer: the kernel accounts for memory, which is somewhat more than payload,
+ * and a quarter covers that for all but tiny writes. SO_MEMINFO tells both the
+ * (autotuned) size and what is queued.
+ *
+ * The right edge never moves left (RFC 9293 3.8.6). When less than a third of
+ * the buffer is free, EPOLLOUT is asked for: its condition is just that third
+ * (sk_stream_is_writeable() in Linux), and its event opens the window again.
+ * Changing nothing with EPOLL_CTL_MOD makes the kernel look at the socket and
+ * remember that we want to know: an edge-triggered EPOLLOUT alone need not come
+ * after a complete send that filled the buffer.
+ *
+ * A guest that uses little of its window, as in request and response, does not
+ * make us ask each time: while more than half of the last window is left, the
+ * edge stays where it is.
+ */
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "tcp/conn.h"
+
+#ifndef SO_MEMINFO /* Linux 4.12 */
+#define SO_MEMINFO 55
+#endif
+
+/* Free and total bytes of the send buffer. Return: false if unknown */
+static bool tcp_sndbuf(const struct tcp *tcp, int fd, uint32_t *free,
+		       uint32_t *size)
+{
+	uint32_t mem[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(mem);
+	int sndbuf, queued;
+
+	if (tcp->features->meminfo &&
+	    !getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) &&
+	    len > SK_MEMINFO_WMEM_QUEUED * sizeof(mem[0])) {
+		uint32_t used = mem[SK_MEMINFO_WMEM_QUEUED];
+
+		*size = mem[SK_MEMINFO_SNDBUF];
+		*free = used < *size ? *size - used : 0;
+		return true;
+	}
+	len = sizeof(sndbuf);
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, &len) ||
+	    ioctl(fd, SIOCOUTQ, &queued))
+		return false;
+	/* Payload only, and memory is up to twice that */
+	*size = (uint32_t)sndbuf;
+	*free = queued * 2 < sndbuf ? (uint32_t)(sndbuf - queued * 2) : 0;
+	return true;
+}
+
+/* Have EPOLLOUT reported once a third of the buffer is free */
+static void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
+{
+	union epoll_ref ref = { .type = EPOLL_TCP,
+				.id = flow_idx(tcp->flows, &c->f) };
+
+	if (c->flags & TCP_WAIT_OUT)
+		return;
+	c->flags |= TCP_WAIT_OUT;
+	loop_mod(tcp->loop, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		 ref);
+}
+
+void tcp_window_update(struct tcp *tcp, struct tcp_conn *c, bool force)
+{
+	uint32_t left = c->rcv_adv - c->rcv_nxt;
+	uint32_t free, size, wnd;
+
+	if (!force && left > c->rcv_wnd / 2)
+		return;
+	if (!tcp_sndbuf(tcp, c->fd, &free, &size))
+		return;
+	if (free < size / 3)
+		tcp_want_out(tcp, c);
+
+	wnd = free / 4 * 3;
+	if (wnd > TCP_WINDOW_MAX)
+		wnd = TCP_WINDOW_MAX;
+	/* A sliver is not worth a segment (RFC 9293 3.8.6.2.2) */
+	if (wnd < c->mss && wnd < size / 4)
+		wnd = 0;
+	c->rcv_wnd = wnd;
+	if (wnd > left)
+		c->rcv_adv = c->rcv_nxt + wnd;
+}
+
+uint16_t tcp_window_field(const struct tcp_conn *c, bool syn)
+{
+	uint32_t wnd = c->rcv_adv - c->rcv_nxt;
+	uint8_t shift = syn ? 0 : c->our_ws;
+
+	/* Round up: rounding down would move the edge left */
+	wnd = (wnd + (1U << shift) - 1) >> shift;
+	return wnd > UINT16_MAX ? UINT16_MAX : (uint16_t)wnd;
+}
