@@ -202,7 +202,7 @@ static ssize_t move_urgent(struct tcp_splice *c, unsigned s)
 static void pump_in(struct tcp_splice *c, unsigned s)
 {
 	struct splice_dir *d = &c->dir[s];
-	bool empty = !d->queued;
+	bool empty = !d->queued, more = d->hup || d->urgent;
 	ssize_t n;
 
 	n = move(c->fd[s], d->pipe.wr, PUMP_MAX);
@@ -212,7 +212,7 @@ static void pump_in(struct tcp_splice *c, unsigned s)
 	if (n > 0) {
 		d->queued += (uint32_t)n;
 		/* No need to ask again if the pipe has slots left for sure */
-		if (empty && n < d->pipe.slots && !d->hup && !d->urgent)
+		if (empty && n < d->pipe.slots && !more)
 			d->readable = false;
 	} else if (n == -EAGAIN) {
 		if (empty)
