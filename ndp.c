@@ -357,6 +357,8 @@ void ndp_tap_input(void *ctx, const struct packet_group *g)
 	}
 }
 
+/* #syscalls getrandom */
+
 /* When the next unsolicited advertisement is due, RFC 4861 6.2.4 */
 static uint64_t ndp_interval(struct ndp *ndp)
 {

@@ -14,6 +14,8 @@
 #include "lib/log.h"
 #include "wire/pcap.h"
 
+/* #syscalls writev clock_gettime close */
+
 /* Buffers written at once */
 #define PCAP_IOVS 64
 
