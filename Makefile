@@ -32,7 +32,7 @@ BASE	:= -std=c11 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
 ifneq ($(findstring musl-gcc,$(CC)),)
 # musl-gcc leaves out the directories of the kernel's headers
 KHDRS	:= $(O)/khdrs
-CPPFLAGS += -idirafter $(KHDRS)
+override CPPFLAGS += -idirafter $(KHDRS)
 endif
 
 SRCS	:= $(filter-out qrap.c,$(wildcard *.c lib/*.c wire/*.c tap/*.c nl/*.c \

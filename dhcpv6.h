@@ -14,7 +14,7 @@ struct dhcpv6 {
 	struct tap *tap;
 	struct guest *guest;
 	const struct dhcp_opts *opts;
-	uint32_t duid_time; /* seconds since 2000-01-01, RFC 8415 11.2 */
+	uint8_t duid[10]; /* DUID-LL, RFC 8415 11.4 */
 	uint64_t bad, answered;
 };
 

@@ -89,7 +89,8 @@ struct fwd_listener {
  * @netns:	Target namespace, NULL in passt mode
  * @loop:	Where listeners are watched
  * @listener:	Array of FWD_LISTENERS_MAX, touched as used
- * @nlisteners:	In use
+ * @nlisteners:	Slots used so far
+ * @nfree:	Slots below @nlisteners that are free again
  */
 struct fwd {
 	const struct fwd_opts *opts;
@@ -97,7 +98,7 @@ struct fwd {
 	struct netns *netns;
 	struct loop *loop;
 	struct fwd_listener *listener;
-	unsigned nlisteners;
+	unsigned nlisteners, nfree;
 };
 
 /**

@@ -26,6 +26,7 @@ struct ndp_opts {
  * struct ndp - Neighbour discovery of one instance
  * @timer:	Next unsolicited router advertisement; the owner of the loop's
  *		timers calls ndp_timer() for it
+ * @initial:	How many are still to follow soon, RFC 4861 6.2.4
  */
 struct ndp {
 	struct tap *tap;
@@ -33,6 +34,7 @@ struct ndp {
 	const struct guest *guest;
 	const struct ndp_opts *opts;
 	struct wtimer timer;
+	unsigned initial;
 	uint64_t bad, answered;
 };
 
