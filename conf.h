@@ -16,13 +16,58 @@
 
 enum conf_mode { MODE_PASST, MODE_PASTA };
 
+/* Rules at most in one direction: none can come from fewer options */
+#define CONF_PORTS_MAX FWD_RULES_MAX
+
+/**
+ * struct conf_ports - A port option, kept until the families are known
+ * @letter:	't', 'u', 'T', 'U'
+ * @spec:	Its value
+ */
+struct conf_ports {
+	char letter;
+	const char *spec;
+};
+
+/**
+ * struct conf_given - The command line as far as no module has a place for it
+ * @v4_only, @v6_only: -4, -6
+ * @ifname:	--interface, NULL: none
+ * @runas:	--runas, NULL: none
+ * @len4, @mask4: Prefix lengths of --address and --netmask, -1: none
+ * @gw4, @gw6:	--gateway was given
+ * @no_map_gw:	The gateway is no default for --map-host-loopback
+ * @dns, @no_dns: --dns with an address, --dns none
+ * @search:	--search in any form
+ * @mtu:	--mtu, bytes; -1: none
+ * @nports:	Port options in the order given
+ */
+struct conf_given {
+	bool v4_only, v6_only;
+	const char *ifname;
+	const char *runas;
+	int len4, mask4;
+	bool gw4, gw6;
+	bool no_map_gw;
+	bool dns, no_dns, search;
+	long mtu;
+	unsigned nports;
+	struct conf_ports ports[CONF_PORTS_MAX];
+};
+
 /**
  * struct conf - All options, const once conf_derive() is done
+ * @name:	Base name of argv[0]
+ * @ready_fd:	--ready-fd: "1\n" goes there when all is set up, -1: none
+ * @ipv6:	The kernel has IPv6
+ * @local4, @local6: Link-local configuration: the host has no such network
+ * @given:	Of conf's own use
  *
  * Included by passt.c alone: modules are handed their part of it.
  */
 struct conf {
 	enum conf_mode mode;
+	const char *name;
 	struct log_opts log;
 	struct tap_stream_opts stream;
 	struct pasta_opts pasta;
@@ -35,9 +80,10 @@ struct conf {
 	bool foreground;
 	const char *pcap, *pid_file;
 	unsigned stats; /* seconds between tables, 0: none */
-	/* as given, until conf_derive() */
-	unsigned mtu;
-	bool mtu_set;
+	int ready_fd;
+	bool ipv6;
+	bool local4, local6;
+	struct conf_given given;
 };
 
 /**
@@ -45,16 +91,20 @@ struct conf {
  * @conf:	Zeroed and filled with defaults
  * @argc, @argv: Of main()
  *
- * Exits with a message if argv[0] names no mode.
+ * @conf->stream.fd and @conf->ready_fd are final after this: the caller may
+ * move the descriptors, and must keep them open.
+ *
+ * Exits with a message if argv[0] names no mode or --fd is no descriptor.
  */
 void conf_early(struct conf *conf, int argc, char **argv);
 
 /**
  * conf_parse() - Parse the command line
  * @conf:	From conf_early()
- * @argc, @argv: Of main(); strings are borrowed for ever
+ * @argc, @argv: Of main(); strings are borrowed for ever, @argv is not changed
  *
  * Prints help or version and exits with 0; wrong input: one line and exit 1.
+ * Sets the log level, but opens neither log nor any other file.
  */
 void conf_parse(struct conf *conf, int argc, char **argv);
 
