@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* User namespace of isolation_user() other than a descriptor */
+#define ISOLATION_USERNS_OWN  (-1) /* a new one, unless --netns-only */
+#define ISOLATION_USERNS_STAY (-2) /* the one we are in */
+
 /* Filled by conf */
 struct isolation_opts {
 	uid_t uid; /* --runas, or where root goes; (uid_t)-1: stay */
@@ -28,10 +32,12 @@ void isolation_initial(int keep_fd);
 /**
  * isolation_user() - Stage 2, options parsed, files and sockets opened
  * @o:		Options
- * @userns:	User namespace to join (descriptor), or -1: one of our own
+ * @userns:	User namespace to join (descriptor, closed here), or one of
+ *		ISOLATION_USERNS_*
  *
- * Changes to the unprivileged user if we are root of the initial user
- * namespace, joins or creates the user namespace.
+ * Changes to the user asked for, joins or creates the user namespace. In one
+ * of our own pasta is user and group 0. Must be called while there is no
+ * thread but the first.
  *
  * Return: 0, or -errno after a message
  */
@@ -42,7 +48,8 @@ int isolation_user(const struct isolation_opts *o, int userns);
  * @o:		Options
  *
  * Mount, IPC, UTS (and PID, in background) namespaces, empty root directory,
- * capabilities dropped.
+ * capabilities dropped but for what netns_start() needs. In background, fork()
+ * must follow, with no thread made in between.
  *
  * Return: 0, or -errno after a message
  */
@@ -52,8 +59,21 @@ int isolation_prefork(const struct isolation_opts *o);
  * isolation_postfork() - Stage 4, in the process that stays
  * @o:		Options
  *
- * Not dumpable, no new privileges, last capabilities gone.
+ * Not dumpable, no new privileges, last capabilities gone: after netns_start().
  */
 void isolation_postfork(const struct isolation_opts *o);
+
+/**
+ * isolation_undo() - Give a command what isolation_initial() took from us
+ *
+ * For a child about to execute something: descriptor limit and signals as
+ * they were, nothing but descriptors 0 to 2 survives the execution.
+ */
+void isolation_undo(void);
+
+/**
+ * isolation_initial_userns() - Are we in the initial user namespace?
+ */
+bool isolation_initial_userns(void);
 
 #endif /* ISOLATION_H */

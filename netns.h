@@ -20,6 +20,7 @@ struct loop;
  *		has not been started
  * @pool4, @pool6: TCP sockets ready for use
  * @n4, @n6:	How many
+ * @ipv6:	IPv6 sockets can be made there
  */
 struct netns {
 	int fd;
@@ -30,15 +31,23 @@ struct netns {
 };
 
 /**
+ * netns_init() - Nothing is open yet
+ * @ns:		Namespace
+ */
+void netns_init(struct netns *ns);
+
+/**
  * netns_call() - Run a function inside the namespace and wait for it
  * @ns:		Namespace
  * @fn:		Function; descriptors it opens are everybody's
  * @arg:	Its argument
  *
- * Before netns_start() in a thread made for the call, which keeps the caller's
- * capabilities; afterwards in the resident thread.
+ * Before netns_start() in a thread made for the call, which has the caller's
+ * capabilities and is gone on return; afterwards in the resident thread, which
+ * has CAP_NET_BIND_SERVICE at most. @fn must not call netns functions.
  *
- * Return: what @fn returned, or -errno if it could not be run
+ * Return: what @fn returned, or -errno if it could not be run: -EPERM if the
+ *	   namespace may not be entered
  */
 int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg);
 
@@ -46,10 +55,10 @@ int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg);
  * netns_start() - Start the resident thread, fill the pool
  * @ns:		Namespace
  *
- * Once the process is isolated but before the system call filter is on: a
- * socket belongs to the namespace of the thread that makes it.
+ * After isolation_prefork() and the fork, before isolation_postfork() and the
+ * system call filter.
  *
- * Return: 0, or -errno
+ * Return: 0, or -errno after a message
  */
 int netns_start(struct netns *ns);
 

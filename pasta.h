@@ -3,6 +3,7 @@
 #ifndef PASTA_H
 #define PASTA_H
 
+#include <limits.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,37 +35,77 @@ struct pasta_opts {
 
 /**
  * struct pasta - Target of this instance
+ * @opts, @loop, @netns: Collaborators, set by the caller before pasta_target()
+ * @userns:	User namespace for isolation_user(): descriptor, owned by that,
+ *		or one of ISOLATION_USERNS_*
  * @child:	PID of the command run by us, 0: none
+ * @child_status: /proc/PID/status of it, -1: none
  * @pidfd:	Of the target process, -1: none or not supported
+ * @procdir:	/proc/PID of the target process, -1: none
  * @watch:	inotify descriptor on the directory of a namespace path, or -1
+ * @mounts:	mountinfo of the namespace we were started in, or -1
+ * @dir:	Directory of the namespace path, or -1
+ * @name:	Name of the namespace in it
  * @go:		Writing to it lets the command run
+ * @poll:	Next look at a target nothing tells us about; end of the time a
+ *		command has to follow SIGTERM
+ * @ending:	We were asked to end, the command with us
+ * @killed:	Signal that ended the command in place of one PID 1 is not
+ *		given, 0: none
  */
 struct pasta {
 	const struct pasta_opts *opts;
 	struct loop *loop;
 	struct netns *netns;
+	int userns;
 	pid_t child;
-	int pidfd;
-	int watch;
+	int child_status;
+	int pidfd, procdir;
+	int watch, mounts, dir;
+	char name[NAME_MAX + 1];
 	int go;
 	struct wtimer poll;
-	int status;
+	bool ending;
+	int killed;
 };
 
 /**
- * pasta_open() - Open or create the namespaces
+ * pasta_target() - Find the target, open what leads to it
  * @p:		Pasta: @opts, @loop, @netns filled by the caller
  *
- * With a command: forks it into new user, network, mount, UTS, IPC and PID
- * namespaces, where it waits for pasta_go(). Fills @p->netns->fd.
+ * Opens, for a process or a path, descriptors of both namespaces and of what
+ * tells of their end. To be called before isolation_user(), which is to be
+ * given @p->userns.
+ *
+ * Return: 0, or -errno after a message
+ */
+int pasta_target(struct pasta *p);
+
+/**
+ * pasta_open() - Have the target namespace: make it, or enter the one found
+ * @p:		Pasta, from pasta_target(), isolation_user() done
+ *
+ * With a command: forks it into new network, mount, UTS, IPC and PID
+ * namespaces, where it waits for pasta_go(). Checks that the namespace can be
+ * entered. From here on netns_call() works.
  *
  * Return: 0, or -errno after a message
  */
 int pasta_open(struct pasta *p);
 
 /**
+ * pasta_tap() - Create the tap device in the namespace
+ * @p:		Pasta, from pasta_open()
+ * @ifname:	Filled with the name, IFNAMSIZ bytes
+ * @vnet_hdr:	Filled, see tap_tun_open()
+ *
+ * Return: descriptor for tap_tun_init(), or -errno after a message
+ */
+int pasta_tap(struct pasta *p, char *ifname, bool *vnet_hdr);
+
+/**
  * pasta_configure() - lo up; with --config-net: addresses, routes, MTU, link up
- * @p:		Pasta
+ * @p:		Pasta, from pasta_open()
  * @guest:	Addresses assigned
  * @ifname:	Tap device in the namespace
  *
@@ -75,9 +116,9 @@ int pasta_configure(struct pasta *p, const struct guest *guest,
 
 /**
  * pasta_watch() - Notice the end of the target
- * @p:		Pasta
+ * @p:		Pasta, from pasta_open()
  *
- * Return: 0, or -errno
+ * Return: 0, or -errno after a message
  */
 int pasta_watch(struct pasta *p);
 
@@ -91,9 +132,29 @@ void pasta_go(struct pasta *p);
 void pasta_netns_event(void *ctx, union epoll_ref ref, uint32_t events);
 
 /**
+ * pasta_timer() - A timer of the wheel is due
+ * @p:		Pasta
+ * @t:		Timer
+ *
+ * Return: true if it was ours
+ */
+bool pasta_timer(struct pasta *p, struct wtimer *t);
+
+/**
  * pasta_sigchld() - A child ended: quit with its status if it is the command
  * @p:		Pasta
  */
 void pasta_sigchld(struct pasta *p);
+
+/**
+ * pasta_signal() - A signal that usually ends a process arrived
+ * @p:		Pasta
+ * @sig:	SIGTERM, SIGQUIT, SIGINT, SIGHUP
+ * @from_tty:	The terminal sent it (si_code SI_KERNEL): the command has got it
+ *
+ * Without a command, quits with 0. With one, a signal of the terminal is the
+ * command's business; any other ends it, then us, with 0.
+ */
+void pasta_signal(struct pasta *p, int sig, bool from_tty);
 
 #endif /* PASTA_H */

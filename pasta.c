@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pasta: create or join the target namespace, run the command, see its end
+ *
+ * Which of our steps comes before which is ruled by who may do what when:
+ *
+ *  1. pasta_target(), as whoever started us: descriptors of the namespaces of
+ *     a process or a path, and of what tells of their end. Root may open them
+ *     now and not any more as nobody; an ordinary user may open those of
+ *     processes in user namespaces created by that user. What cannot be opened
+ *     now is tried once more after joining the user namespace given.
+ *
+ *  2. isolation_user(): from now on we have capabilities over the network
+ *     namespace, by one of
+ *     - the user namespace that owns it, joined. It is asked of the network
+ *       namespace itself, where the kernel tells: the user namespace of a
+ *       process may be one further down, which owns nothing. Without being
+ *       told of any user namespace we only look for it if we have no
+ *       capabilities: with them, we stay where we are (--netns without
+ *       --userns is --netns-only: podman, root with ip-netns(8));
+ *     - the user namespace of our own the command is started in: we create
+ *       that, join it by this, and map ourselves to 0;
+ *     - capabilities we had from the start.
+ *
+ *  3. pasta_open(): network namespace entered (by threads, see netns.c) or the
+ *     command forked into new ones. It waits there until pasta_go(), when all
+ *     is isolated and configured, so it never sees a half-made network.
+ *
+ *  4. pasta_tap(), pasta_configure(): /dev/net/tun is still there to be opened.
+ *
+ *  5. isolation_prefork(), the fork if in background, netns_start(),
+ *     isolation_postfork(), pasta_watch(), pasta_go().
+ *
+ * The end of the target is noticed at once: of our command by SIGCHLD; of a
+ * process by its pidfd; of a namespace bound to a path by two ways, since each
+ * has its gaps: inotify on the directory (instances are few for one user, and
+ * unmounting is no event) and the mount table (/proc/self/mountinfo signals
+ * changes; a name that is not a mount point does not show there). The table is
+ * that of the mount namespace we were started in, which it keeps alive. Where
+ * neither is to be had, we look once a second.
+ *
+ * The command is process 1 of a PID namespace, to which the kernel denies every
+ * signal it has not asked for. To terminal and user that should not matter: a
+ * signal that would end any other process ends it, by our hand.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "isolation.h"
+#include "pasta.h"
+#include "lib/caps.h"
+#include "lib/fdio.h"
+#include "lib/lineread.h"
+#include "lib/log.h"
+
+#define NETNS_RUN_DIR "/run/netns/" /* of ip-netns(8) */
+
+#define PASTA_POLL_MS 1000 /* looks at a target without events */
+#define PASTA_TERM_MS 1000 /* for the command to follow SIGTERM */
+
+/* Symbolic links followed to find a path below /proc, as the kernel's limit */
+#define LINKS_MAX 40
+
+/* Status of a command that cannot be executed, see sh(1) */
+#define EXIT_NOEXEC   126
+#define EXIT_NOTFOUND 127
+
+/* What an EPOLL_NETNS reference is of: its id */
+enum pasta_event { WATCH_PID, WATCH_DIR, WATCH_MOUNTS };
+
+/*
+ * Finding the target
+ */
+
+/* Is this descriptor the user namespace we are in? */
+static bool userns_is_ours(int fd)
+{
+	struct stat ours, st;
+
+	return !stat("/proc/self/ns/user", &ours) && !fstat(fd, &st) &&
+	       ours.st_dev == st.st_dev && ours.st_ino == st.st_ino;
+}
+
+/* Open a namespace file, of type CLONE_NEWNET or CLONE_NEWUSER */
+static int ns_open(int at, const char *path, int type)
+{
+	int fd = openat(at, path, O_RDONLY | O_CLOEXEC), got;
+
+	if (fd < 0)
+		return -errno;
+	got = ioctl(fd, NS_GET_NSTYPE);
+	/* A file of some file system, the namespace long gone */
+	if (got >= 0 ? got != type : errno == ENOTTY) {
+		struct stat st;
+
+		/* ...or a kernel before Linux 4.11 */
+		if (got >= 0 || fstat(fd, &st) || S_ISREG(st.st_mode)) {
+			close(fd);
+			return -EBADF;
+		}
+	}
+	return fd;
+}
+
+/* What could help with a namespace that cannot be opened */
+static const char *ns_hint(int rc)
+{
+	switch (rc) {
+	case -EACCES:
+	case -EPERM:
+		return ": it belongs to another user, or AppArmor or SELinux "
+		       "denied it (see the kernel's log)";
+	case -EBADF:
+		return ": not a namespace of that kind, left over?";
+	case -ENOENT:
+	case -ESRCH:
+		return ": is it, or its process, gone already?";
+	default:
+		return "";
+	}
+}
+
+/* Message about a namespace. Return: @rc */
+static int ns_error(const char *kind, const char *path, int rc)
+{
+	err("Couldn't open %s namespace %s: %s%s", kind, path, errstr(rc),
+	    ns_hint(rc));
+	return rc;
+}
+
+/* User namespace to join for the network namespace: its owner, or if the
+ * kernel will not tell, @fallback (descriptor or -1). Sets @p->userns.
+ */
+static void userns_choose(struct pasta *p, int fallback)
+{
+	int fd = ioctl(p->netns->fd, NS_GET_USERNS);
+
+	if (fd < 0)
+		fd = fallback;
+	else if (fallback >= 0)
+		close(fallback);
+	if (fd < 0)
+		return;
+	if (userns_is_ours(fd)) {
+		close(fd);
+		return;
+	}
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	p->userns = fd;
+}
+
+/* Hold on to a process: its directory, and what tells of its end */
+static int process_hold(struct pasta *p, pid_t pid)
+{
+	char path[sizeof("/proc/-2147483648")];
+
+	snprintf(path, sizeof(path), "/proc/%i", (int)pid);
+	p->procdir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (p->procdir < 0)
+		return -errno;
+#ifdef SYS_pidfd_open
+	/* Before Linux 5.3, and for a thread, there is none. The directory is
+	 * that of a process alive after this, so both are of the same.
+	 */
+	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+#endif
+	return faccessat(p->procdir, "ns", F_OK, 0) ? -errno : 0;
+}
+
+/* The namespaces of a process */
+static int target_pid(struct pasta *p)
+{
+	const struct pasta_opts *o = p->opts;
+	char path[64];
+	int rc, fd;
+
+	rc = process_hold(p, o->pid);
+	if (rc) {
+		err("No process with PID %i: %s", (int)o->pid, errstr(rc));
+		return rc;
+	}
+
+	snprintf(path, sizeof(path), "/proc/%i/ns/net", (int)o->pid);
+	p->netns->fd = ns_open(p->procdir, "ns/net", CLONE_NEWNET);
+	if (p->netns->fd < 0)
+		return ns_error("network", path, p->netns->fd);
+	if (o->netns_only || o->userns)
+		return 0;
+
+	snprintf(path, sizeof(path), "/proc/%i/ns/user", (int)o->pid);
+	fd = ns_open(p->procdir, "ns/user", CLONE_NEWUSER);
+	userns_choose(p, fd >= 0 ? fd : -1);
+	/* Not told the owner, nor could we open this one: being in it is well */
+	if (fd < 0 && p->userns < 0 && !caps_have(CAP_SYS_ADMIN))
+		return ns_error("user", path, fd);
+	return 0;
+}
+
+/* Full path of --netns: names are of ip-netns(8) */
+static int netns_path(const struct pasta_opts *o, char *path, size_t size)
+{
+	bool name = !strchr(o->netns, '/');
+	int n = snprintf(path, size, "%s%s", name ? NETNS_RUN_DIR : "",
+			 o->netns);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+/* Follow symbolic links, but for the last step of the kernel's own, such as
+ * /proc/PID/ns/net -> "net:[4026531840]", which leads to no path. @path has
+ * PATH_MAX bytes. Return: its last part, after the slash
+ */
+static char *path_follow(char *path)
+{
+	char target[PATH_MAX], dir[PATH_MAX];
+	char *name = strrchr(path, '/') + 1;
+	unsigned links;
+	ssize_t n;
+
+	for (links = 0; links < LINKS_MAX; links++) {
+		name = strrchr(path, '/') + 1;
+		n = readlink(path, target, sizeof(target) - 1);
+		if (n <= 0 || !strncmp(target, "net:[", strlen("net:[")))
+			break;
+		target[n] = '\0';
+		if (*target != '/') {
+			*name = '\0';
+			if (strlen(path) + (size_t)n >= sizeof(dir))
+				break;
+			stpcpy(stpcpy(dir, path), target);
+			strcpy(path, dir);
+		} else {
+			strcpy(path, target);
+		}
+	}
+	return name;
+}
+
+/* Hold on to a path: its process, if it is below /proc; its directory, the
+ * mount table. All of it may fail: then we look once a second, or never notice
+ */
+static void path_hold(struct pasta *p, const char *given)
+{
+	char path[PATH_MAX], dir[PATH_MAX], *name;
+	const uint32_t mask = IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF;
+	int pid;
+
+	if (strlen(given) >= sizeof(path))
+		return;
+	strcpy(path, given);
+	name = path_follow(path);
+	if (strlen(name) >= sizeof(p->name))
+		return;
+	strcpy(p->name, name);
+	*name = '\0';
+	if (!realpath(path, dir))
+		return;
+
+	if (sscanf(dir, "/proc/%i/", &pid) == 1) {
+		if (process_hold(p, pid))
+			debug("Can't watch process %i", pid);
+		return;
+	}
+
+	p->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	p->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	p->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (p->watch >= 0 && inotify_add_watch(p->watch, dir, mask) < 0) {
+		debug("Can't watch %s: %s", dir, errstr(errno));
+		close(p->watch);
+		p->watch = -1;
+	}
+}
+
+/* The namespace at a path, in the user namespace at a path if there is one */
+static int target_path(struct pasta *p)
+{
+	const struct pasta_opts *o = p->opts;
+	char path[PATH_MAX];
+	int rc, fd;
+
+	rc = netns_path(o, path, sizeof(path));
+	if (rc)
+		return ns_error("network", o->netns, rc);
+	fd = ns_open(AT_FDCWD, path, CLONE_NEWNET);
+	p->netns->fd = fd >= 0 ? fd : -1;
+	if (fd < 0 && (p->userns < 0 || (fd != -EACCES && fd != -EPERM)))
+		return ns_error("network", path, fd);
+	if (fd >= 0 && !o->userns && !caps_have(CAP_SYS_ADMIN))
+		userns_choose(p, -1);
+
+	if (!o->no_netns_quit)
+		path_hold(p, path);
+	return 0;
+}
+
+int pasta_target(struct pasta *p)
+{
+	const struct pasta_opts *o = p->opts;
+
+	netns_init(p->netns);
+	p->userns = o->spawn ? ISOLATION_USERNS_OWN : ISOLATION_USERNS_STAY;
+	p->child = 0;
+	p->child_status = p->pidfd = p->procdir = -1;
+	p->watch = p->mounts = p->dir = p->go = -1;
+
+	if (o->userns) {
+		int fd = ns_open(AT_FDCWD, o->userns, CLONE_NEWUSER);
+
+		if (fd < 0)
+			return ns_error("user", o->userns, fd);
+		if (userns_is_ours(fd)) {
+			close(fd);
+			p->userns = ISOLATION_USERNS_STAY;
+		} else {
+			p->userns = fd;
+		}
+	}
+	if (o->spawn)
+		return 0;
+	return o->pid ? target_pid(p) : target_path(p);
+}
+
+/*
+ * The command
+ */
+
+/* What the child needs, on both sides of clone(2) */
+struct spawn {
+	const struct pasta_opts *opts;
+	int go[2];
+};
+
+/* Let ping(8) work without capabilities, for every group mapped here */
+static void allow_ping(void)
+{
+	const char *file = "/proc/sys/net/ipv4/ping_group_range";
+
+	/* All groups, or if they are not mapped the one that is */
+	if (write_file(file, "0 2147483647") && write_file(file, "0 0"))
+		debug("Can't write %s: ping may need privileges", file);
+}
+
+/* Name of the new UTS namespace: --hostname, or pasta- and the host's */
+static void set_hostname(const struct pasta_opts *o)
+{
+	char name[HOSTNAME_MAX] = "pasta-";
+	size_t len = strlen(name);
+
+	if (o->hostname)
+		snprintf(name, sizeof(name), "%s", o->hostname);
+	else if (gethostname(name + len, sizeof(name) - len))
+		name[len - 1] = '\0';
+	name[sizeof(name) - 1] = '\0';
+	if (sethostname(name, strlen(name)))
+		debug("Can't set the hostname to %s: %s", name, errstr(errno));
+}
+
+/* Execute the command, or a shell as if logged in. Return: exit status */
+static int execute(const struct pasta_opts *o)
+{
+	const char *shell = getenv("SHELL"), *base;
+	char argv0[NAME_MAX + 2];
+	char *argv[] = { argv0, NULL };
+	int e;
+
+	if (o->argv && *o->argv) {
+		execvp(*o->argv, o->argv);
+		e = errno;
+		dprintf(STDERR_FILENO, "pasta: cannot execute %s: %s\n",
+			*o->argv, errstr(e));
+		return e == ENOENT ? EXIT_NOTFOUND : EXIT_NOEXEC;
+	}
+
+	if (!shell || !*shell)
+		shell = "/bin/sh";
+	base = strrchr(shell, '/');
+	snprintf(argv0, sizeof(argv0), "-%s", base ? base + 1 : shell);
+	execvp(shell, argv);
+	e = errno;
+	dprintf(STDERR_FILENO, "pasta: cannot execute $SHELL, %s: %s\n", shell,
+		errstr(e));
+	return e == ENOENT ? EXIT_NOTFOUND : EXIT_NOEXEC;
+}
+
+/* The child, in its new namespaces, until it is the command */
+static int child_main(void *arg)
+{
+	const struct spawn *s = arg;
+	char byte;
+
+	/* If we fail before pasta_go(), so does the child: by signal, and by
+	 * the end of the pipe if that happened before this call
+	 */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	close(s->go[1]);
+
+	if (mount("", "/", "", MS_SLAVE | MS_REC, NULL))
+		debug("Can't detach mounts: %s", errstr(errno));
+	if (!s->opts->no_pidns &&
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL))
+		warn("Can't mount /proc for the command: %s", errstr(errno));
+	allow_ping();
+	set_hostname(s->opts);
+
+	if (read_all(s->go[0], &byte, sizeof(byte)) != sizeof(byte))
+		_exit(EXIT_FAILURE);
+
+	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	isolation_undo();
+	_exit(execute(s->opts));
+}
+
+/* Fork the command into new namespaces. Fills @p->child, @p->netns->fd */
+static int pasta_spawn(struct pasta *p)
+{
+	static char stack[64 * 1024] __attribute__((aligned(64)));
+	int flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
+	struct spawn s = { .opts = p->opts };
+	char path[64];
+	int rc;
+
+	if (!p->opts->no_pidns)
+		flags |= CLONE_NEWPID;
+	if (pipe2(s.go, O_CLOEXEC)) {
+		rc = -errno;
+		err("Couldn't make a pipe: %s", errstr(rc));
+		return rc;
+	}
+
+	/* Not fork(): only clone(2) has the child in all namespaces at once
+	 * and leaves us in ours. It shares nothing: its stack is a copy.
+	 */
+	p->child = clone(child_main, stack + sizeof(stack), flags | SIGCHLD,
+			 &s);
+	rc = -errno;
+	close(s.go[0]);
+	if (p->child < 0) {
+		p->child = 0;
+		close(s.go[1]);
+		err("Couldn't start the command in new namespaces: %s%s",
+		    errstr(rc), rc == -EPERM && p->opts->netns_only ?
+		    ": --netns-only needs to be root" : "");
+		return rc;
+	}
+	p->go = s.go[1];
+
+	snprintf(path, sizeof(path), "/proc/%i/status", (int)p->child);
+	p->child_status = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%i/ns/net", (int)p->child);
+	p->netns->fd = ns_open(AT_FDCWD, path, CLONE_NEWNET);
+	if (p->netns->fd < 0)
+		return ns_error("network", path, p->netns->fd);
+	return 0;
+}
+
+/* Run in the namespace: that it is reached is all we want to know */
+static int nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+int pasta_open(struct pasta *p)
+{
+	const struct pasta_opts *o = p->opts;
+	char path[PATH_MAX];
+	int rc = 0;
+
+	if (o->spawn) {
+		rc = pasta_spawn(p);
+		if (rc)
+			return rc;
+	} else if (p->netns->fd < 0) {
+		rc = netns_path(o, path, sizeof(path));
+		p->netns->fd = rc ? rc : ns_open(AT_FDCWD, path, CLONE_NEWNET);
+		if (p->netns->fd < 0)
+			return ns_error("network", o->netns, p->netns->fd);
+	}
+
+	rc = netns_call(p->netns, nothing, NULL);
+	if (rc)
+		err("Couldn't enter the network namespace: %s%s", errstr(rc),
+		    rc == -EPERM ? ": no privileges in the user namespace "
+				   "that owns it; is --userns missing?" : "");
+	return rc;
+}
+
+void pasta_go(struct pasta *p)
+{
+	if (p->go < 0)
+		return;
+	/* A child that is gone is SIGCHLD's business */
+	if (write_all(p->go, "", 1))
+		debug("The command is gone before it began");
+	close(p->go);
+	p->go = -1;
+}
+
+/*
+ * The end of the target
+ */
+
+/* Does the mount table we were started with still show the namespace? */
+static bool still_mounted(const struct pasta *p)
+{
+	struct lineread lr;
+	char want[64], *line;
+	struct stat st;
+
+	if (fstat(p->netns->fd, &st) || lseek(p->mounts, 0, SEEK_SET))
+		return true;
+	snprintf(want, sizeof(want), " net:[%llu] ",
+		 (unsigned long long)st.st_ino);
+	lineread_init(&lr, p->mounts);
+	while (lineread_next(&lr, &line) >= 0) {
+		if (strstr(line, want))
+			return true;
+	}
+	return false;
+}
+
+/* Is the target there? */
+static bool target_there(const struct pasta *p)
+{
+	struct stat now, ours;
+
+	if (p->procdir >= 0)
+		return !faccessat(p->procdir, "ns", F_OK, 0) ||
+		       (errno != ENOENT && errno != ESRCH);
+	if (p->dir < 0)
+		return true;
+	if (!fstatat(p->dir, p->name, &now, 0))
+		return fstat(p->netns->fd, &ours) ||
+		       (now.st_dev == ours.st_dev && now.st_ino == ours.st_ino);
+	if (errno == ENOENT || errno == ESRCH || errno == ENOTDIR)
+		return false;
+	/* Not for our eyes, now that we are somebody else */
+	return p->mounts < 0 || still_mounted(p);
+}
+
+/* Quit if the target is gone. Return: it is there */
+static bool target_check(struct pasta *p)
+{
+	if (target_there(p))
+		return true;
+	info("The namespace is gone, so are we");
+	loop_quit(p->loop, EXIT_SUCCESS);
+	return false;
+}
+
+/* Register one of the descriptors. Return: is it of use? */
+static bool watch_add(struct pasta *p, int fd, uint32_t events,
+		      enum pasta_event id)
+{
+	union epoll_ref ref = { .type = EPOLL_NETNS, .id = id };
+
+	return fd >= 0 && !loop_add(p->loop, fd, events, ref);
+}
+
+int pasta_watch(struct pasta *p)
+{
+	bool told;
+
+	if (p->opts->spawn || p->opts->no_netns_quit)
+		return 0;
+
+	told = watch_add(p, p->pidfd, EPOLLIN, WATCH_PID);
+	told |= watch_add(p, p->watch, EPOLLIN, WATCH_DIR);
+	told |= watch_add(p, p->mounts, EPOLLPRI, WATCH_MOUNTS);
+	if (!told && p->procdir < 0 && p->dir < 0) {
+		warn("No means to notice the end of the namespace");
+		return 0;
+	}
+	/* Gone while we were busy setting up: quits in the first turn */
+	if (target_check(p) && !told)
+		loop_arm(p->loop, &p->poll, PASTA_POLL_MS);
+	return 0;
+}
+
+/* Take what inotify has to say. Return: the name was removed or moved away */
+static bool watch_read(struct pasta *p)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	bool removed = false;
+	ssize_t n, off;
+
+	while ((n = read(p->watch, buf, sizeof(buf))) > 0) {
+		for (off = 0; off < n;) {
+			const struct inotify_event *ev =
+				(const void *)(buf + off);
+
+			removed |= ev->len && !strcmp(ev->name, p->name);
+			off += (ssize_t)sizeof(*ev) + (ssize_t)ev->len;
+		}
+	}
+	return removed;
+}
+
+void pasta_netns_event(void *ctx, union epoll_ref ref, uint32_t events)
+{
+	struct pasta *p = ctx;
+	bool gone = false;
+
+	(void)events;
+	if (ref.id == WATCH_PID)
+		gone = true;
+	else if (ref.id == WATCH_DIR)
+		gone = watch_read(p);
+	if (!gone) {
+		target_check(p);
+		return;
+	}
+	info("The namespace is gone, so are we");
+	loop_quit(p->loop, EXIT_SUCCESS);
+}
+
+/* Would the command get this signal, as process 1? */
+static bool command_takes(const struct pasta *p, int sig)
+{
+	static const char *const sets[] = { "SigIgn:", "SigCgt:" };
+	const uint64_t bit = UINT64_C(1) << (sig - 1);
+	char buf[4096], *s;
+	ssize_t n;
+	unsigned i;
+
+	if (p->opts->no_pidns || p->child_status < 0)
+		return true;
+	n = pread(p->child_status, buf, sizeof(buf) - 1, 0);
+	if (n <= 0)
+		return true;
+	buf[n] = '\0';
+	for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		s = strstr(buf, sets[i]);
+		if (s && strtoull(s + strlen(sets[i]), NULL, 16) & bit)
+			return true;
+	}
+	return false;
+}
+
+void pasta_signal(struct pasta *p, int sig, bool from_tty)
+{
+	if (!p->child) {
+		loop_quit(p->loop, EXIT_SUCCESS);
+		return;
+	}
+
+	if (from_tty) {
+		/* The kernel asked the same processes as us */
+		if (getpgid(p->child) != getpgrp() || command_takes(p, sig))
+			return;
+		p->killed = sig;
+		kill(p->child, SIGKILL);
+		return;
+	}
+
+	if (sig != SIGHUP)
+		sig = SIGTERM;
+	if (p->ending || !command_takes(p, sig))
+		sig = SIGKILL;
+	p->ending = true;
+	kill(p->child, sig);
+	kill(p->child, SIGCONT);
+	loop_arm(p->loop, &p->poll, PASTA_TERM_MS);
+}
+
+bool pasta_timer(struct pasta *p, struct wtimer *t)
+{
+	if (t != &p->poll)
+		return false;
+	if (p->ending) {
+		if (p->child)
+			kill(p->child, SIGKILL);
+	} else if (target_check(p)) {
+		loop_arm(p->loop, &p->poll, PASTA_POLL_MS);
+	}
+	return true;
+}
+
+void pasta_sigchld(struct pasta *p)
+{
+	siginfo_t si = { .si_pid = 0 };
+	int status;
+
+	if (!p->child)
+		return;
+	if (waitid(P_PID, (id_t)p->child, &si, WEXITED | WNOHANG) || !si.si_pid)
+		return;
+
+	p->child = 0;
+	if (p->ending)
+		status = EXIT_SUCCESS;
+	else if (p->killed)
+		status = 128 + p->killed;
+	else if (si.si_code == CLD_EXITED)
+		status = si.si_status;
+	else
+		status = 128 + si.si_status;
+	loop_quit(p->loop, status);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pasta: interfaces of the target namespace, tap and loopback
+ *
+ * The tap device is made by a thread inside the namespace, where a netlink
+ * socket is opened, too: that stays in the namespace whoever uses it. Everything
+ * else is done from the main thread, with one socket on either side.
+ *
+ * Nothing here may leave an address tentative: as soon as we say that we are
+ * ready, others read the addresses and bind them.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guest.h"
+#include "netns.h"
+#include "nl.h"
+#include "pasta.h"
+#include "tap.h"
+#include "lib/log.h"
+
+#define TAP_TXQLEN 10000 /* frames: a burst of 64 KiB windows fits */
+
+/* Arguments of tap_tun_open() */
+struct tun_args {
+	char *ifname;
+	bool *vnet_hdr;
+	bool persist;
+};
+
+static int open_tun(void *arg)
+{
+	struct tun_args *a = arg;
+
+	return tap_tun_open(a->ifname, a->vnet_hdr, a->persist);
+}
+
+/* What could help with a tap device that cannot be made */
+static const char *tap_hint(int rc)
+{
+	switch (rc) {
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		return ": /dev/net/tun is missing: load the tun module, or "
+		       "give the container that device";
+	case -EACCES:
+		return ": no permission on /dev/net/tun, usual mode is 0666";
+	case -EPERM:
+		return ": CAP_NET_ADMIN needed in the namespace, or the device "
+		       "is not allowed by the container";
+	case -EBUSY:
+	case -EEXIST:
+		return ": an interface of that name is there, see --ns-ifname";
+	case -EINVAL:
+		return ": not a name for a tap device, see --ns-ifname";
+	default:
+		return "";
+	}
+}
+
+int pasta_tap(struct pasta *p, char *ifname, bool *vnet_hdr)
+{
+	/* A namespace of ours ends with the device in it: no need to wait */
+	struct tun_args a = { ifname, vnet_hdr, p->opts->spawn };
+	int fd;
+
+	snprintf(ifname, IFNAMSIZ, "%s", p->opts->ifname);
+	fd = netns_call(p->netns, open_tun, &a);
+	if (fd < 0)
+		err("Couldn't create tap device %s in the namespace: %s%s",
+		    p->opts->ifname, errstr(fd), tap_hint(fd));
+	return fd;
+}
+
+/* Both ends of copying, and what to */
+struct config {
+	struct nl_sock host, ns;
+	int ifi;
+};
+
+static int open_nl(void *arg)
+{
+	return nl_open(arg);
+}
+
+/* Message about a step. Return: @rc */
+static int config_error(const char *what, int rc)
+{
+	err("Couldn't %s in the namespace: %s", what, errstr(rc));
+	return rc;
+}
+
+/* Link up with the IPv6 link-local address usable at once: no duplicate
+ * address detection takes place while the link says it does no neighbour
+ * resolution
+ */
+static int config_up(struct config *c)
+{
+	const unsigned up = IFF_UP | IFF_NOARP;
+	int rc = nl_link_set_flags(&c->ns, c->ifi, up, up);
+
+	if (rc)
+		return config_error("bring the tap device up", rc);
+	rc = nl_addr_nodad(&c->ns, c->ifi);
+	if (rc < 0)
+		debug("Link-local address may be tentative: %s", errstr(rc));
+	rc = nl_link_set_flags(&c->ns, c->ifi, 0, IFF_NOARP);
+	return rc ? config_error("turn neighbour resolution on", rc) : 0;
+}
+
+/* Addresses of one family: the template's, unless one was told */
+static int config_addr(struct config *c, const struct guest_if *gi,
+		       sa_family_t af, int from)
+{
+	struct nl_copy res = { 0 };
+	char text[INANY_STRLEN];
+	int rc = 0;
+
+	if (from && !gi->fixed)
+		rc = nl_addr_copy(&c->host, from, &c->ns, c->ifi, af, &res);
+	if (rc || res.failed)
+		warn("Addresses copied to the namespace: %u, not copied: %u: "
+		     "%s", res.copied, res.failed, errstr(rc ? rc : res.err));
+	if (res.copied)
+		return 0;
+
+	rc = nl_addr_add(&c->ns, c->ifi, &gi->addr, gi->prefix_len);
+	if (rc)
+		warn("Couldn't give %s to the namespace: %s%s",
+		     inany_ntop(&gi->addr, text), errstr(rc),
+		     af == AF_INET6 ? ": is IPv6 off there?" : "");
+	return rc;
+}
+
+/* Is the guest's gateway that of the template? If not, it was told */
+static bool gw_of_template(struct config *c, const struct guest_if *gi,
+			   sa_family_t af, int from)
+{
+	union inany_addr gw;
+	int rc = nl_route_gateway(&c->host, from, af, &gw);
+
+	if (inany_is_unspecified(&gi->gw))
+		return rc >= 0;
+	return rc < 0 || (rc == 1 && inany_equals(&gw, &gi->gw));
+}
+
+/* Routes of one family, after its addresses. Never fatal: a namespace with few
+ * routes is better than none
+ */
+static void config_routes(struct config *c, const struct guest_if *gi,
+			  sa_family_t af, int from)
+{
+	const union inany_addr *gw = inany_is_unspecified(&gi->gw) ? NULL :
+				     &gi->gw;
+	struct nl_copy res = { 0 };
+	union inany_addr there;
+	int rc = 0;
+
+	if (from && gw_of_template(c, gi, af, from))
+		rc = nl_route_copy(&c->host, from, &c->ns, c->ifi, af, &res);
+	if (rc || res.failed)
+		warn("Routes copied to the namespace: %u, not copied: %u: %s",
+		     res.copied, res.failed, errstr(rc ? rc : res.err));
+
+	/* None on the host, but we are one all the same */
+	if (nl_route_gateway(&c->ns, c->ifi, af, &there) >= 0)
+		return;
+	rc = nl_route_add(&c->ns, c->ifi, af, NULL, 0, gw);
+	if (rc)
+		warn("Couldn't set the default route in the namespace: %s",
+		     errstr(rc));
+}
+
+/* --config-net: all a DHCP client and the kernel would do, without the wait */
+static int config_net(struct config *c, const struct pasta_opts *o,
+		      const struct guest *guest)
+{
+	const int from4 = o->no_copy_addrs ? 0 : (int)o->ifi4;
+	const int from6 = o->no_copy_addrs ? 0 : (int)o->ifi6;
+	bool usable = false;
+	int rc;
+
+	rc = o->mtu ? nl_link_set_mtu(&c->ns, c->ifi, o->mtu) : 0;
+	if (rc)
+		return config_error("set the MTU", rc);
+	rc = config_up(c);
+	if (rc)
+		return rc;
+
+	if (guest->v4.on && !config_addr(c, &guest->v4, AF_INET, from4)) {
+		config_routes(c, &guest->v4, AF_INET,
+			      o->no_copy_routes ? 0 : (int)o->ifi4);
+		usable = true;
+	}
+	if (guest->v6.on && !config_addr(c, &guest->v6, AF_INET6, from6)) {
+		config_routes(c, &guest->v6, AF_INET6,
+			      o->no_copy_routes ? 0 : (int)o->ifi6);
+		usable = true;
+	}
+	if (!usable) {
+		err("The namespace could be given no address");
+		return -EADDRNOTAVAIL;
+	}
+	return 0;
+}
+
+/* What is done in any case. Fills @c->ifi, 0 without tap */
+static int config_links(struct config *c, const struct pasta_opts *o,
+			const char *ifname)
+{
+	static const uint8_t none[sizeof(o->ns_mac)];
+	int rc;
+
+	rc = nl_link_index(&c->ns, "lo");
+	if (rc >= 0)
+		rc = nl_link_set_flags(&c->ns, rc, IFF_UP, IFF_UP);
+	if (rc)
+		return config_error("bring the loopback interface up", rc);
+	if (!ifname)
+		return 0;
+
+	c->ifi = nl_link_index(&c->ns, ifname);
+	if (c->ifi < 0)
+		return config_error("find the tap device", c->ifi);
+	if (memcmp(o->ns_mac, none, sizeof(none))) {
+		rc = nl_link_set_mac(&c->ns, c->ifi, o->ns_mac);
+		if (rc)
+			return config_error("set the MAC address", rc);
+	}
+	rc = nl_link_set_txqlen(&c->ns, c->ifi, TAP_TXQLEN);
+	if (rc)
+		debug("Queue of %s stays short: %s", ifname, errstr(rc));
+	return 0;
+}
+
+int pasta_configure(struct pasta *p, const struct guest *guest,
+		    const char *ifname)
+{
+	struct config c = { .ifi = 0 };
+	int rc;
+
+	rc = netns_call(p->netns, open_nl, &c.ns);
+	if (rc)
+		return config_error("open a netlink socket", rc);
+	rc = config_links(&c, p->opts, ifname);
+	if (rc || !p->opts->config_net || !c.ifi)
+		goto out;
+
+	rc = nl_open(&c.host);
+	if (rc) {
+		err("Couldn't open a netlink socket: %s", errstr(rc));
+		goto out;
+	}
+	rc = config_net(&c, p->opts, guest);
+	nl_close(&c.host);
+out:
+	nl_close(&c.ns);
+	return rc;
+}
