@@ -114,3 +114,9 @@ def path(request, fam, net, pasta):
 def tap_path(request, fam, net, pasta):
     """The two ways over the tap device."""
     return request.param(fam, net, pasta)
+
+
+@pytest.fixture(params=[p for p in PATHS if not p.tap], ids=lambda p: p.name)
+def splice_path(request, fam, net, pasta):
+    """The two ways by loopback."""
+    return request.param(fam, net, pasta)
