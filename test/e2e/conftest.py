@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fixtures: a closed network, the daemons in it, and paths through them."""
+
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import daemon                       # noqa: E402
+import topology                     # noqa: E402
+from procs import Procs             # noqa: E402
+from path import PATHS              # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: not part of 'test/run fast'")
+    if os.geteuid():
+        pytest.exit("these tests make network namespaces: run as root", 1)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+
+
+@pytest.fixture(scope="session")
+def bindir():
+    """Directory of the programs under test, open to every user."""
+    dest = tempfile.mkdtemp(prefix="e2e-bin-")
+    os.chmod(dest, 0o755)
+    yield daemon.install(dest)
+    shutil.rmtree(dest)
+
+
+@pytest.fixture(scope="module")
+def net():
+    """The network of topology.py, one for each test file."""
+    network = topology.Network()
+    yield network
+    network.delete()
+
+
+@pytest.fixture(params=topology.FAMILIES, ids=repr)
+def fam(request):
+    """Both address families, one after the other."""
+    return request.param
+
+
+@pytest.fixture
+def tmp():
+    """A scratch directory with a short path, open to every user."""
+    path = tempfile.mkdtemp(prefix="e2e-")
+    os.chmod(path, 0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def procs():
+    """What the test starts; ended with the test."""
+    p = Procs()
+    yield p
+    p.end()
+
+
+@pytest.fixture
+def pasta(net, bindir, procs):
+    """Factory: pasta(*options, user=, form=, ...) -> daemon.Pasta."""
+    made = []
+    dirs = []
+
+    def make(*opts, where=None, **kw):
+        dirs.append(tempfile.mkdtemp(prefix="e2e-"))
+        os.chmod(dirs[-1], 0o777)
+        made.append(daemon.Pasta(procs, where or net.host, bindir, dirs[-1],
+                                 opts, **kw))
+        return made[-1]
+
+    yield make
+    for p in made:
+        p.close()
+    procs.end()
+    for path in dirs:
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def passt(net, bindir, procs):
+    """Factory: passt(*options, user=, sock=, ...) -> daemon.Passt."""
+    dirs = []
+
+    def make(*opts, where=None, **kw):
+        dirs.append(tempfile.mkdtemp(prefix="e2e-"))
+        return daemon.Passt(procs, where or net.host, bindir, dirs[-1], opts,
+                            **kw)
+
+    yield make
+    procs.end()
+    for path in dirs:
+        shutil.rmtree(path)
+
+
+@pytest.fixture(params=PATHS, ids=lambda p: p.name)
+def path(request, fam, net, pasta):
+    """The four ways through pasta, each ready to be used."""
+    return request.param(fam, net, pasta)
+
+
+@pytest.fixture(params=[p for p in PATHS if p.tap], ids=lambda p: p.name)
+def tap_path(request, fam, net, pasta):
+    """The two ways over the tap device."""
+    return request.param(fam, net, pasta)
+
+
+@pytest.fixture(params=[p for p in PATHS if not p.tap], ids=lambda p: p.name)
+def splice_path(request, fam, net, pasta):
+    """The two ways by loopback."""
+    return request.param(fam, net, pasta)
