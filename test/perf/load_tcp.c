@@ -15,7 +15,8 @@
 #define CHUNK		(256 << 10)
 #define MAX_PER_PROC	16384
 #define CONNECT_MS	1000
-#define ECHO_MS		3000
+#define OPEN_MS		15000	/* for all connections to open */
+#define ECHO_MS		5000	/* for all echoes to come */
 #define MAX_FAILURES	5	/* in a row, then no more are tried */
 #define NEVENTS		256
 
@@ -176,12 +177,13 @@ static void many_share(char **argv, int n, int up, const int *go,
 		       const int *quit)
 {
 	static int fds[MAX_PER_PROC];
+	uint64_t end = load_now() + (uint64_t)OPEN_MS * 1000000;
 	int opened = 0, failures = 0, alive;
 	char c;
 
 	close(go[1]);
 	close(quit[1]);
-	while (opened < n && failures < MAX_FAILURES) {
+	while (opened < n && failures < MAX_FAILURES && load_now() < end) {
 		fds[opened] = tcp_connected(argv);
 		if (fds[opened] >= 0) {
 			opened++;

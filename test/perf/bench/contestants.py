@@ -107,6 +107,7 @@ class Limit(Contestant):
         configure(world, guest, f"{w.HOST4}/24", w.GATEWAY4, row.mtu)
         configure(world, other, f"{w.GATEWAY4}/24", None, row.mtu)
         world.sh("ip", "addr", "add", f"{w.WORLD4}/32", "dev", "lo", ns=other)
+        world.answer_as_world(other, TAP)
         path.helpers = [proc.pid for proc in path.procs]
         return path
 

@@ -14,7 +14,7 @@ EXTRAS = {      # key in samples: heading, format
     "rate": ("per s", "{:.0f}"),
     "p50_us": ("p50 us", "{:.2f}"),
     "p99_us": ("p99 us", "{:.2f}"),
-    "errors": ("errors", "{:.0f}"),
+    "timeouts": ("timeouts", "{:.0f}"),
     "after_mb": ("MB after stall", "{:.0f}"),
     "vmsize_mb": ("VmSize MB", "{:.1f}"),
     "wakeups": ("wake-ups", "{:.0f}"),

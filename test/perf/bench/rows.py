@@ -29,7 +29,7 @@ START_RUNS = 10
 STALL_SECS, STALL_FOR = 2.5, 1.0
 NOFILE = 20000
 MANY = NOFILE - 500
-MANY_PROCS = 4
+MANY_PROCS, MANY_SECS = 4, 40
 IDLE_SETTLE, IDLE_SECS = 2.0, 8.0
 BIG, SMALL = w.MAX_MTU, 1500
 
@@ -166,7 +166,7 @@ def rr(tools, world, row, path):
     seen = transactions(tools, world, row, path)
     value = seen["p50"] if row.unit == "us" else seen["rate"] / 1e3
     return {"value": value, "p50_us": seen["p50"], "p99_us": seen["p99"],
-            "rate": seen["rate"], "errors": seen["errors"]}
+            "rate": seen["rate"], "timeouts": seen["errors"]}
 
 
 def syscalls(tools, world, row, path):
@@ -258,10 +258,7 @@ def many(tools, world, _row, path):
         client = world.spawn([tools["load"], "many_hold", path.addr, path.port,
                               MANY, MANY_PROCS], ns=path.client,
                              stdin=-1, start_new_session=True)
-        line = client.stdout.readline()
-        if not line:
-            raise w.Failed("many_hold did not end")
-        seen = json.loads(line)
+        seen = json.loads(world.ready(client, "many_hold", MANY_SECS))
         grown = sum(status_kb(pid, "VmRSS") for pid in path.pids) - rss
         nfds = sum(len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
                    for pid in path.pids)

@@ -12,12 +12,14 @@ all of this down with it.
 
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import tempfile
 import time
 
 HOST4, GATEWAY4, WORLD4 = "192.0.2.2", "192.0.2.1", "198.51.100.1"
+HOST4_NET = "192.0.2.0/24"
 HOST6, GATEWAY6, WORLD6 = "2001:db8:0:1::2", "2001:db8:0:1::1", "2001:db8:0:2::1"
 SLIRP_CIDR = "203.0.113.0/24"
 NETNS_DIR = pathlib.Path("/run/netns")
@@ -126,9 +128,17 @@ class World:
         self.sh("ip", "addr", "add", f"{WORLD4}/32", "dev", "lo", ns="world")
         self.sh("ip", "addr", "add", f"{WORLD6}/128", "dev", "lo", "nodad",
                 ns="world")
+        self.answer_as_world("world", "eth0")
+        self.sh("ip", "-6", "route", "replace", "2001:db8:0:1::/64", "dev",
+                "eth0", "src", WORLD6, ns="world")
         self.sh("ip", "route", "add", "default", "via", GATEWAY4, ns="host")
         self.sh("ip", "-6", "route", "add", "default", "via", GATEWAY6,
                 ns="host")
+
+    def answer_as_world(self, ns, link):
+        """Let servers there answer datagrams from the address asked."""
+        self.sh("ip", "route", "replace", HOST4_NET, "dev", link, "src",
+                WORLD4, ns=ns)
 
     def set_mtu(self, mtu):
         """Give the wire between host and world this MTU."""
@@ -201,13 +211,17 @@ class World:
             raise Failed(f"{what}: {err.strip()[:200]}")
         return out
 
-    def ready(self, proc, what):
-        """Wait for the line by which our own servers say they listen."""
+    def ready(self, proc, what, seconds=5):
+        """Wait for one line of a command's output, and return it."""
+        if not select.select([proc.stdout], [], [], seconds)[0]:
+            self.end(proc)
+            raise Failed(f"{what}: silent for {seconds} s")
         line = proc.stdout.readline()
         if not line:
             err = proc.stderr.read().strip()[:200]
             self.end(proc)
             raise Failed(f"{what}: {err}")
+        return line
 
     def adopt(self, pid):
         """Take over a process which put itself in the background."""
