@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is measured: one row is one path with one kind of traffic.
+
+A row opens a Path through each contestant and takes samples from it. A sample
+is a dictionary: "value" is what the row is about, in its unit; other keys are
+what else was seen (loss, retransmits, CPU time) and appear beside it.
+"""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import re
+import resource
+import signal
+import statistics
+import time
+import typing
+
+from . import world as w
+
+BULK_SECS = 2
+INTERVAL = 0.25             # what counts as an interval without throughput
+UDP_SECS = 1
+RR_SECS = 1
+STRACE_COUNT = 500
+STRACE_WARMUP = 50          # load_rr.c's WARMUP: traced, but not counted there
+START_RUNS = 10
+STALL_SECS, STALL_FOR = 2.5, 1.0
+NOFILE = 20000
+MANY = NOFILE - 500
+MANY_PROCS, MANY_SECS = 4, 40
+IDLE_SETTLE, IDLE_SECS = 2.0, 8.0
+BIG, SMALL = w.MAX_MTU, 1500
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the comparison."""
+
+    name: str
+    title: str
+    unit: str
+    kind: str                       # which way in a contestant offers
+    take: typing.Callable           # (tools, world, row, path) -> sample
+    better: str = "more"
+    mtu: int = BIG
+    default: bool = True            # measured when no row is named
+    rounds: int = None              # at most so many rounds make sense
+    pinned: bool = False
+    nofile: int = None
+    options: dict = dataclasses.field(default_factory=dict)
+    around: typing.Callable = None  # context manager of the whole row
+    pin: int = None                 # set by the runner if pinned
+
+    def __getitem__(self, key):
+        return self.options.get(key)
+
+
+class Usage:
+    """CPU time and retransmissions between two points in time."""
+
+    def __init__(self, world, path):
+        self.world, self.path = world, path
+        self.before = self.read()
+
+    def read(self):
+        child = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (w.cpu_seconds(self.path.pids),
+                w.cpu_seconds(self.path.helpers),
+                child.ru_utime + child.ru_stime,
+                self.world.retransmits(self.path.client, self.path.server,
+                                       "host"))
+
+    def per(self, gigabytes):
+        """What was used since, the CPU seconds for each gigabyte."""
+        daemon, helper, ends, retr = (
+            after - before for after, before in zip(self.read(), self.before))
+        used = {"retransmits": retr}
+        if gigabytes > 0:
+            used["cpu_daemon"] = daemon / gigabytes
+            used["cpu_total"] = (daemon + helper + ends) / gigabytes
+        return used
+
+
+def iperf(_tools, world, row, path):
+    """Bulk TCP; value is what the receiver got, in Gbit/s."""
+    addr = path.addr6 if row["v6"] else path.addr
+    if not addr:
+        raise w.Failed("no IPv6 here")
+    usage = Usage(world, path)
+    base = ["iperf3", "-J", "-i", INTERVAL, "-p", path.port]
+    server = world.spawn([*base, "-s", "-1"], ns=path.server)
+    world.listening(server, path.port)
+    client = world.spawn([*base, "-c", addr, "-t", BULK_SECS, "-C", "reno",
+                          "--connect-timeout", 3000,
+                          "-P", row["streams"] or 1,
+                          *(["-R"] if row["reverse"] else [])],
+                         ns=path.client)
+    try:
+        out = json.loads(world.finish(client, BULK_SECS + 10, "iperf3"))
+        if "error" in out:
+            raise w.Failed(out["error"])
+        reader = out if row["reverse"] else \
+            json.loads(world.finish(server, 5, "iperf3 server"))
+    finally:
+        world.end(server)
+    received = out["end"]["sum_received"]
+    zeros = sum(1 for i in reader["intervals"]
+                if i["sum"]["bytes"] == 0 and i["sum"]["seconds"] > INTERVAL / 2)
+    return {"value": received["bits_per_second"] / 1e9, "zero_intervals": zeros,
+            **usage.per(received["bytes"] / 1e9)}
+
+
+def udp(tools, world, row, path):
+    """UDP flood; value is the rate the receiver counted, in the row's unit."""
+    usage = Usage(world, path)
+    shape = [row["size"], UDP_SECS, row["pps"] or 0, row["nseg"] or 1]
+    if row["reverse"]:
+        server = world.spawn([tools["load"], "udp_source", path.port, *shape],
+                             ns=path.server)
+        world.ready(server, "udp_source")
+        client = world.spawn([tools["load"], "udp_pull", path.addr, path.port],
+                             ns=path.client)
+    else:
+        server = world.spawn([tools["load"], "udp_sink", path.port],
+                             ns=path.server)
+        world.ready(server, "udp_sink")
+        client = world.spawn([tools["load"], "udp_flood", path.addr, path.port,
+                              *shape], ns=path.client)
+    try:
+        near = json.loads(world.finish(client, UDP_SECS + 10, "client"))
+        far = json.loads(world.finish(server, 10, "server"))
+    finally:
+        world.end(server)
+    seen = near | far
+    if not seen["received"] or not seen["secs"]:
+        raise w.Failed("no datagram came through")
+    secs = (near if row["reverse"] else far)["secs"]
+    scale = 1e3 if row.unit == "kpps" else 1e9 / 8 / row["size"]
+    return {"value": seen["received"] / secs / scale if secs else 0,
+            "loss": 100 * (1 - seen["received"] / max(seen["sent"], 1)),
+            "reordered": seen["reordered"],
+            **usage.per(seen["bytes"] / 1e9)}
+
+
+def transactions(tools, world, row, path, secs=RR_SECS, count=0):
+    """Run one of the request/response modes; returns what it printed."""
+    addr = path.addr6 if row["v6"] else path.addr
+    server = world.spawn([tools["load"], row["server"], path.port],
+                         ns=path.server, pin=row.pin)
+    try:
+        world.ready(server, row["server"])
+        client = world.spawn([tools["load"], row["client"], addr, path.port,
+                              secs, count], ns=path.client, pin=row.pin)
+        seen = json.loads(world.finish(client, secs + 20, row["client"]))
+    finally:
+        world.end(server)
+    if "error" in seen:
+        raise w.Failed(seen["error"])
+    return seen
+
+
+def rr(tools, world, row, path):
+    """Request/response on one CPU; value is the median or the rate."""
+    seen = transactions(tools, world, row, path)
+    value = seen["p50"] if row.unit == "us" else seen["rate"] / 1e3
+    return {"value": value, "p50_us": seen["p50"], "p99_us": seen["p99"],
+            "rate": seen["rate"], "timeouts": seen["errors"]}
+
+
+def syscalls(tools, world, row, path):
+    """System calls of the contestant for one transaction (strace -c)."""
+    summary = world.tmp / "strace.txt"
+    strace = world.spawn(["strace", "-f", "-c", "-o", summary,
+                          "-p", path.pids[0]])
+    try:
+        line = strace.stderr.readline()
+        if "attached" not in line:
+            raise w.Failed(f"strace: {line.strip()}")
+        seen = transactions(tools, world, row, path, 20, STRACE_COUNT)
+        strace.send_signal(signal.SIGINT)
+        strace.wait(timeout=5)
+    finally:
+        world.end(strace)
+    table = {}
+    for line in summary.read_text().splitlines():
+        fields = line.split()
+        if len(fields) >= 5 and re.fullmatch(r"[\d.]+", fields[0]):
+            table[fields[-1]] = int(fields[3])
+    if not table.get("total"):
+        raise w.Failed("strace counted nothing")
+    per = STRACE_WARMUP + seen["n"]
+    top = sorted(table.items(), key=lambda item: -item[1])[1:7]
+    return {"value": table["total"] / per,
+            "calls": " ".join(f"{name} {n / per:.1f}" for name, n in top)}
+
+
+def stall(tools, world, _row, path):
+    """A reader that pauses; value is MB it got, "after" those after it."""
+    usage = Usage(world, path)
+    server = world.spawn([tools["load"], "tcp_stall", path.port, STALL_SECS,
+                          STALL_FOR], ns=path.server)
+    try:
+        world.ready(server, "tcp_stall")
+        client = world.spawn([tools["load"], "tcp_blast", path.addr, path.port,
+                              STALL_SECS], ns=path.client)
+        world.finish(client, STALL_SECS + 10, "tcp_blast")
+        seen = json.loads(world.finish(server, 10, "tcp_stall"))
+    finally:
+        world.end(server)
+    return {"value": seen["bytes"] / 1e6, "after_mb": seen["after"] / 1e6,
+            **usage.per(seen["bytes"] / 1e9)}
+
+
+def start(contestant, tools, world, row):
+    """Time to the inner command, and until all of it has ended, in ms."""
+    argv = contestant.start_command([tools["load"], "stamp"])
+    inner, total = [], []
+    for _ in range(START_RUNS):
+        before = time.monotonic()
+        out = world.sh(*argv, ns="host")
+        total.append((time.monotonic() - before) * 1e3)
+        inner.append(json.loads(out)["ns"] / 1e6 - before * 1e3)
+    return {"value": statistics.median(total if row["total"] else inner)}
+
+
+def status_kb(pid, key):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    found = re.search(rf"^{key}:\s*(\d+)", text, re.M)
+    return int(found.group(1)) if found else 0
+
+
+def idle(_tools, _world, _row, path):
+    """Memory of an idle contestant, and how often it wakes up."""
+    pid = path.pids[0]
+    time.sleep(IDLE_SETTLE)
+    before = status_kb(pid, "voluntary_ctxt_switches")
+    time.sleep(IDLE_SECS)
+    return {"value": status_kb(pid, "VmRSS") / 1e3,
+            "vmsize_mb": status_kb(pid, "VmSize") / 1e3,
+            "wakeups": status_kb(pid, "voluntary_ctxt_switches") - before}
+
+
+def binary(_tools, _world, _row, path):
+    """Size of the program on disk."""
+    return {"value": sum(file.stat().st_size for file in path.files) / 1e3}
+
+
+def many(tools, world, _row, path):
+    """Connections which still echo when all that can be opened are open."""
+    rss = sum(status_kb(pid, "VmRSS") for pid in path.pids)
+    server = world.spawn([tools["load"], "many_serve", path.port, MANY_PROCS],
+                         ns=path.server, start_new_session=True)
+    client = None
+    try:
+        world.ready(server, "many_serve")
+        client = world.spawn([tools["load"], "many_hold", path.addr, path.port,
+                              MANY, MANY_PROCS], ns=path.client,
+                             stdin=-1, start_new_session=True)
+        seen = json.loads(world.ready(client, "many_hold", MANY_SECS))
+        grown = sum(status_kb(pid, "VmRSS") for pid in path.pids) - rss
+        nfds = sum(len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+                   for pid in path.pids)
+    finally:
+        for proc in (client, server):
+            if proc:
+                with contextlib.suppress(ProcessLookupError):
+                    w.os.killpg(proc.pid, signal.SIGKILL)
+                world.end(proc)
+    sample = {"value": seen["alive"], "opened": seen["opened"],
+              "connect_secs": seen["secs"]}
+    if path.pids and seen["opened"]:
+        sample["fds_each"] = nfds / seen["opened"]
+        sample["rss_bytes_each"] = grown * 1024 / seen["opened"]
+    return sample
+
+
+@contextlib.contextmanager
+def bottleneck(world):
+    """Let the wire from host to world carry 1 Gbit/s."""
+    world.sh("tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate",
+             "1gbit", "burst", "256kb", "latency", "20ms", ns="host")
+    try:
+        yield
+    finally:
+        world.sh("tc", "qdisc", "del", "dev", "eth0", "root", ns="host")
+
+
+def bulk_rows():
+    """TCP in bulk through the tap, spliced, and through QEMU's socket."""
+    ways = (("out", False), ("in", True))
+    for mtu in (BIG, SMALL):
+        for way, reverse in ways:
+            for streams, v6, mark, extra in (
+                    (1, False, "", ""), (8, False, "-8", ", 8 streams"),
+                    (1, True, "-v6", ", IPv6")):
+                yield Row(f"tap-{way}-{mtu}{mark}",
+                          f"pasta, TCP {way}, MTU {mtu}{extra}", "Gbit/s",
+                          "tap", iperf, mtu=mtu, default=not mark,
+                          options={"reverse": reverse, "streams": streams,
+                                   "v6": v6})
+    for way in ("in", "out"):
+        yield Row(f"splice-{way}", f"pasta, TCP {way} over loopback (splice)",
+                  "Gbit/s", f"splice-{way}", iperf)
+        yield Row(f"splice-{way}-8",
+                  f"pasta, TCP {way} over loopback (splice), 8 streams",
+                  "Gbit/s", f"splice-{way}", iperf, default=False,
+                  options={"streams": 8})
+    for mtu in (BIG, SMALL):
+        for way, reverse in ways:
+            yield Row(f"passt-{way}-{mtu}",
+                      f"passt, TCP {way}, MTU {mtu}, stream socket", "Gbit/s",
+                      "passt", iperf, mtu=mtu, options={"reverse": reverse})
+
+
+def udp_rows():
+    """Datagrams of four sizes, both ways."""
+    for size, unit, mtu, default in (
+            (64, "kpps", SMALL, True), (1000, "kpps", SMALL, True),
+            (1400, "kpps", SMALL, False), (65000, "Gbit/s", BIG, True)):
+        for way, reverse in (("out", False), ("in", True)):
+            yield Row(f"udp-{way}-{size}", f"pasta, UDP {way}, {size} bytes",
+                      unit, "tap", udp, mtu=mtu, default=default,
+                      options={"size": size, "reverse": reverse})
+    yield Row("udp-in-paced", "pasta, UDP in, 1400 bytes, 250 kpps offered",
+              "kpps", "tap", udp, mtu=SMALL, default=False,
+              options={"size": 1400, "pps": 250000, "reverse": True})
+    yield Row("udp-out-paced", "pasta, UDP out, 64 bytes, 300 kpps offered",
+              "kpps", "tap", udp, mtu=SMALL, default=False,
+              options={"size": 64, "pps": 300000})
+    yield Row("udp-out-gso", "pasta, UDP out, 1400 bytes, sender segments",
+              "kpps", "tap", udp, mtu=SMALL, default=False,
+              options={"size": 1400, "nseg": 40})
+
+
+def latency_rows():
+    """Transactions with everything on one CPU: the cost of the path."""
+    for name, client, server, unit, better in (
+            ("tcp-rr", "tcp_rr", "tcp_echo", "us", "less"),
+            ("tcp-crr", "tcp_crr", "tcp_echo", "k/s", "more"),
+            ("udp-rr", "udp_rr", "udp_echo", "us", "less")):
+        modes = {"client": client, "server": server}
+        what = name.upper().replace("-", "_")
+        yield Row(name, f"pasta, {what} on one CPU, " +
+                  ("median" if unit == "us" else "rate"), unit, "tap", rr,
+                  better=better, pinned=True, options=modes)
+        yield Row(f"{name}-passt", f"passt, {what} on one CPU, " +
+                  ("median" if unit == "us" else "rate"), unit, "passt", rr,
+                  better=better, pinned=True, default=False, options=modes)
+        yield Row(f"syscalls-{name}",
+                  f"pasta, system calls for one {what}", "calls", "pasta",
+                  syscalls, better="less", rounds=1, options=modes)
+
+
+def other_rows():
+    """Misfortune, start-up and footprint."""
+    yield Row("tbf-out", "pasta, TCP out, 1 Gbit/s bottleneck", "Gbit/s",
+              "tap", iperf, rounds=3, around=bottleneck)
+    yield Row("stall-out", "pasta, TCP out, reader stalls 1 s of 2.5 s", "MB",
+              "tap", stall, rounds=3)
+    for key, what in (("inner", "time to the inner command"),
+                      ("total", "whole run of a command that does nothing")):
+        yield Row(f"start-{key}", f"pasta, {what}", "ms", "start", None,
+                  better="less", rounds=3, options={"total": key == "total"})
+    yield Row("idle-pasta", "pasta, idle: resident memory", "MB", "pasta",
+              idle, better="less", rounds=1)
+    yield Row("idle-passt", "passt, idle: resident memory", "MB",
+              "passt-idle", idle, better="less", rounds=1)
+    yield Row("binary", "size of the program file", "kB", "binary", binary,
+              better="less", rounds=1)
+    yield Row("many", f"pasta, connections alive of {MANY}, NOFILE {NOFILE}",
+              "alive", "tap", many, rounds=1, nofile=NOFILE)
+
+
+def catalogue():
+    """All rows, by name, in the order in which they are measured."""
+    return {row.name: row for make in (bulk_rows, udp_rows, latency_rows,
+                                       other_rows) for row in make()}
