@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* passt and pasta: the program, from main() to the loop, and all its wiring
+ *
+ * Everything is put together here: struct passt owns the objects, the tables
+ * below say which handler serves which event, packet or flow. Modules know
+ * those below them, and are called from below through these tables only.
+ *
+ * The order of main() is given by who may do what when:
+ *
+ *  - descriptors and limits first, before anything is opened;
+ *  - options, host state, files: as whoever started us;
+ *  - listening sockets of the host, before privileges are given up, because a
+ *    low port may need one;
+ *  - pasta: the target namespace, tap device, addresses (pasta.c tells more);
+ *  - empty root, other namespaces; then the fork into the background, whose
+ *    parent leaves with 0 once the child says that all is ready;
+ *  - the loop.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "arp.h"
+#include "conf.h"
+#include "dhcp.h"
+#include "dhcpv6.h"
+#include "ether.h"
+#include "flow.h"
+#include "fwd.h"
+#include "guest.h"
+#include "icmp.h"
+#include "isolation.h"
+#include "lib/fdio.h"
+#include "lib/log.h"
+#include "loop.h"
+#include "ndp.h"
+#include "netns.h"
+#include "pasta.h"
+#include "pcap.h"
+#include "sock.h"
+#include "tap.h"
+#include "tcp.h"
+#include "udp.h"
+
+/* Flows: at least, and at most; in between, as many as descriptors */
+#define FLOWS_MIN 4096
+#define FLOWS_MAX 131072
+
+/* Port numbers of services answered here, IANA */
+#define DHCP_SERVER_PORT   67
+#define DHCPV6_SERVER_PORT 547
+
+/* NDP messages: router solicitation to redirect (RFC 4861 4) */
+#define NDP_TYPE_FIRST 133
+#define NDP_TYPE_LAST  137
+
+/* All there is; conf is const once it is derived */
+static struct passt {
+	struct conf conf;
+	struct loop loop;
+	struct sock_features features;
+	struct tap tap;
+	struct ether ether;
+	struct flow_table flows;
+	struct fwd fwd;
+	struct tcp tcp;
+	struct udp udp;
+	struct icmp icmp;
+	struct arp arp;
+	struct ndp ndp;
+	struct dhcp dhcp;
+	struct dhcpv6 dhcpv6;
+	struct netns netns;
+	struct pasta pasta;
+	struct pcap pcap;
+	int signals;  /* signalfd */
+	int pid_file; /* -1: none */
+} passt = { .pid_file = -1 };
+
+/*
+ * Wiring: events of descriptors
+ */
+
+static void tap_event(void *ctx, union epoll_ref ref, uint32_t events)
+{
+	struct tap *tap = ctx;
+
+	(void)ref;
+	tap->ops->event(tap, events);
+}
+
+static void tap_listen_event(void *ctx, union epoll_ref ref, uint32_t events)
+{
+	struct tap *tap = ctx;
+
+	(void)ref;
+	tap->ops->accept(tap, events);
+}
+
+/* Signals, one at a time */
+static void signal_event(void *ctx, union epoll_ref ref, uint32_t events)
+{
+	struct signalfd_siginfo si;
+	struct passt *p = ctx;
+
+	(void)ref;
+	(void)events;
+	if (read(p->signals, &si, sizeof(si)) != sizeof(si))
+		return;
+	if (si.ssi_signo == SIGCHLD)
+		pasta_sigchld(&p->pasta);
+	else if (p->conf.mode == MODE_PASTA)
+		pasta_signal(&p->pasta, (int)si.ssi_signo,
+			     si.ssi_code == SI_KERNEL);
+	else
+		loop_quit(&p->loop, EXIT_SUCCESS);
+}
+
+static const struct loop_handler handlers[EPOLL_TYPES] = {
+	[EPOLL_NONE] = { "none", NULL, NULL },
+	[EPOLL_SIGNAL] = { "signal", signal_event, &passt },
+	[EPOLL_TAP] = { "tap", tap_event, &passt.tap },
+	[EPOLL_TAP_LISTEN] = { "tap listener", tap_listen_event, &passt.tap },
+	[EPOLL_NETNS] = { "namespace", pasta_netns_event, &passt.pasta },
+	[EPOLL_TCP_LISTEN] = { "TCP listener", tcp_listen_event, &passt.tcp },
+	[EPOLL_TCP] = { "TCP", tcp_sock_event, &passt.tcp },
+	[EPOLL_TCP_SPLICE] = { "TCP splice", tcp_splice_event, &passt.tcp },
+	[EPOLL_UDP_LISTEN] = { "UDP listener", udp_listen_event, &passt.udp },
+	[EPOLL_UDP] = { "UDP", udp_sock_event, &passt.udp },
+	[EPOLL_UDP_SPLICE] = { "UDP splice", udp_splice_event, &passt.udp },
+	[EPOLL_PING] = { "ping", icmp_sock_event, &passt.icmp },
+};
+
+/*
+ * Wiring: timers and the end of each turn
+ */
+
+static void timer_due(void *ctx, struct wtimer *t)
+{
+	struct passt *p = ctx;
+
+	if (t == &p->ndp.timer)
+		ndp_timer(&p->ndp);
+	else if (!pasta_timer(&p->pasta, t))
+		flow_timer(&p->flows, t);
+}
+
+static void turn_end(void *ctx)
+{
+	struct passt *p = ctx;
+
+	if (flow_run_deferred(&p->flows))
+		p->loop.busy = true;
+	tap_flush(&p->tap);
+	if (p->fwd.netns)
+		netns_refill(&p->netns);
+}
+
+static const struct loop_hooks hooks = {
+	.timer = timer_due,
+	.turn = turn_end,
+	.ctx = &passt,
+};
+
+/*
+ * Wiring: flows
+ */
+
+static const struct flow_ops flow_ops[FLOW_TYPES] = {
+	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_close,
+		       &passt.tcp },
+	[FLOW_TCP_SPLICE] = { "TCP splice", tcp_splice_flow_timer,
+			      tcp_splice_flow_resume, tcp_splice_flow_close,
+			      &passt.tcp },
+	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_close,
+		       &passt.udp },
+	[FLOW_PING] = { "ping", icmp_flow_timer, NULL, icmp_flow_close,
+			&passt.icmp },
+};
+
+/*
+ * Wiring: packets
+ */
+
+static const struct ether_l2 l2_table[] = {
+	{ "ARP", ETHERTYPE_ARP, arp_input, &passt.arp },
+	{ NULL, 0, NULL, NULL },
+};
+
+/* In the order they are tried; switched off by @off */
+static const struct l4_row {
+	const bool *off;
+	struct ether_l4 row;
+} l4_rows[] = {
+	{ &passt.conf.no_dhcp,
+	  { .name = "DHCP", .af = AF_INET, .proto = IPPROTO_UDP,
+	    .dport = DHCP_SERVER_PORT, .any_src = true,
+	    .input = dhcp_tap_input, .ctx = &passt.dhcp } },
+	{ &passt.conf.no_dhcpv6,
+	  { .name = "DHCPv6", .af = AF_INET6, .proto = IPPROTO_UDP,
+	    .dport = DHCPV6_SERVER_PORT,
+	    .input = dhcpv6_tap_input, .ctx = &passt.dhcpv6 } },
+	{ &passt.conf.ndp.no_ndp,
+	  { .name = "NDP", .af = AF_INET6, .proto = IPPROTO_ICMPV6,
+	    .type_min = NDP_TYPE_FIRST, .type_max = NDP_TYPE_LAST,
+	    .any_src = true, .input = ndp_tap_input, .ctx = &passt.ndp } },
+	{ &passt.conf.no_tcp,
+	  { .name = "TCP", .proto = IPPROTO_TCP,
+	    .input = tcp_tap_input, .ctx = &passt.tcp } },
+	{ &passt.conf.no_udp,
+	  { .name = "UDP", .proto = IPPROTO_UDP,
+	    .input = udp_tap_input, .ctx = &passt.udp } },
+	{ &passt.conf.no_icmp,
+	  { .name = "ICMP", .af = AF_INET, .proto = IPPROTO_ICMP,
+	    .input = icmp_tap_input, .ctx = &passt.icmp } },
+	{ &passt.conf.no_icmp,
+	  { .name = "ICMPv6", .af = AF_INET6, .proto = IPPROTO_ICMPV6,
+	    .input = icmp_tap_input, .ctx = &passt.icmp } },
+};
+
+#define L4_ROWS (sizeof(l4_rows) / sizeof(l4_rows[0]))
+
+/* Rows that are on, ended by one without name */
+static struct ether_l4 l4_table[L4_ROWS + 1];
+
+static void tap_ready(void *ctx)
+{
+	struct passt *p = ctx;
+
+	tcp_tap_ready(&p->tcp);
+	udp_tap_ready(&p->udp);
+}
+
+static void tap_link(void *ctx, bool up)
+{
+	struct passt *p = ctx;
+
+	if (!up) {
+		guest_forget(&p->conf.guest);
+		return;
+	}
+	arp_announce(&p->arp);
+	ndp_link_up(&p->ndp);
+}
+
+static const struct tap_upcalls tap_upcalls = {
+	.input = ether_input,
+	.ready = tap_ready,
+	.link = tap_link,
+	.ctx = &passt,
+};
+
+/*
+ * Set-up
+ */
+
+/* Events that end us, and of the command; before anything is forked */
+static void signals_init(struct passt *p)
+{
+	union epoll_ref ref = { .type = EPOLL_SIGNAL };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	p->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (p->signals < 0 ||
+	    loop_add(&p->loop, p->signals, EPOLLIN, ref))
+		die("Cannot watch signals: %s", errstr(errno));
+}
+
+/* Table of flows, as many as there can be descriptors */
+static void flows_init(struct passt *p)
+{
+	struct siphash_key key;
+	struct rlimit lim = { .rlim_cur = FLOWS_MIN };
+	uint32_t max;
+	int rc;
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	max = lim.rlim_cur > FLOWS_MAX ? FLOWS_MAX : (uint32_t)lim.rlim_cur;
+	if (max < FLOWS_MIN)
+		max = FLOWS_MIN;
+	if (getrandom(&key, sizeof(key), 0) != (ssize_t)sizeof(key))
+		die("Cannot get random numbers: %s", errstr(errno));
+	rc = flow_init(&p->flows, max, &key, flow_ops, &p->loop.wheel);
+	if (rc)
+		die("Cannot map table of %u flows: %s", max, errstr(rc));
+}
+
+/* Rows of the L4 table that are on */
+static void l4_init(void)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < L4_ROWS; i++)
+		if (!*l4_rows[i].off)
+			l4_table[n++] = l4_rows[i].row;
+}
+
+/* Protocols: every one is handed its collaborators */
+static void protocols_init(struct passt *p)
+{
+	struct guest *guest = &p->conf.guest;
+	bool pasta = p->conf.mode == MODE_PASTA;
+	unsigned mtu = guest->offer.mtu;
+	int rc;
+
+	l4_init();
+	ether_init(&p->ether, guest, l2_table, l4_table, guest->v4.on,
+		   guest->v6.on);
+	p->arp = (struct arp){ .tap = &p->tap, .guest = guest };
+	p->ndp = (struct ndp){ .tap = &p->tap, .loop = &p->loop,
+			       .guest = guest, .opts = &p->conf.ndp };
+	p->dhcp = (struct dhcp){ .tap = &p->tap, .guest = guest,
+				 .opts = &p->conf.dhcp };
+	p->dhcpv6 = (struct dhcpv6){ .tap = &p->tap, .guest = guest,
+				     .opts = &p->conf.dhcp };
+	dhcpv6_init(&p->dhcpv6);
+	p->icmp = (struct icmp){ .tap = &p->tap, .loop = &p->loop,
+				 .flows = &p->flows, .fwd = &p->fwd };
+	p->tcp = (struct tcp){ .tap = &p->tap, .loop = &p->loop,
+			       .flows = &p->flows, .fwd = &p->fwd,
+			       .netns = pasta ? &p->netns : NULL,
+			       .features = &p->features, .mtu = mtu };
+	p->udp = (struct udp){ .tap = &p->tap, .loop = &p->loop,
+			       .flows = &p->flows, .fwd = &p->fwd,
+			       .netns = pasta ? &p->netns : NULL,
+			       .features = &p->features, .mtu = mtu };
+	rc = tcp_init(&p->tcp);
+	if (!rc)
+		rc = udp_init(&p->udp);
+	if (rc)
+		die("Cannot set up TCP and UDP: %s", errstr(rc));
+}
+
+/* Files that have to be opened before the root directory is empty */
+static void files_open(struct passt *p)
+{
+	const char *path = p->conf.pid_file;
+
+	if (path) {
+		p->pid_file = open(path,
+				   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+				   S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
+		if (p->pid_file < 0)
+			die("Couldn't open PID file %s: %s", path,
+			    errstr(errno));
+	}
+	if (p->conf.pcap && !pcap_open(&p->pcap, p->conf.pcap))
+		p->tap.pcap = &p->pcap;
+}
+
+/* Namespace, its tap device and configuration */
+static void pasta_setup(struct passt *p)
+{
+	char ifname[IFNAMSIZ] = { 0 };
+	struct pasta *pasta = &p->pasta;
+	bool vnet_hdr;
+	int fd;
+
+	if (pasta_target(pasta) ||
+	    isolation_user(&p->conf.isolation, pasta->userns) ||
+	    pasta_open(pasta))
+		exit(EXIT_FAILURE);
+	if (!p->conf.fwd.splice_only) {
+		fd = pasta_tap(pasta, ifname, &vnet_hdr);
+		if (fd < 0 || tap_tun_init(&p->tap, fd, vnet_hdr))
+			exit(EXIT_FAILURE);
+	}
+	if (pasta_configure(pasta, &p->conf.guest, ifname) ||
+	    fwd_listen(&p->fwd, PIF_SPLICE))
+		exit(EXIT_FAILURE);
+}
+
+/* Socket of the guest */
+static void passt_setup(struct passt *p)
+{
+	if (tap_stream_init(&p->tap, &p->conf.stream) ||
+	    isolation_user(&p->conf.isolation, ISOLATION_USERNS_OWN))
+		exit(EXIT_FAILURE);
+}
+
+/* Decimal PID and newline */
+static void pid_write(int fd, pid_t pid)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%d\n", pid);
+
+	if (fd < 0)
+		return;
+	if (write_all(fd, buf, (size_t)len))
+		err("Cannot write PID file: %s", errstr(errno));
+	close(fd);
+}
+
+/* The child serves; the parent leaves as soon as it is told that all is ready.
+ * Return: pipe to tell by
+ */
+static int background(struct passt *p)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int pipe_fd[2];
+	char ok = 0;
+	pid_t pid;
+
+	if (null < 0 || pipe2(pipe_fd, O_CLOEXEC))
+		die("Cannot prepare to go to background: %s", errstr(errno));
+	if (isolation_prefork(&p->conf.isolation))
+		exit(EXIT_FAILURE);
+	pid = fork();
+	if (pid < 0)
+		die("Cannot go to background: %s", errstr(errno));
+	if (pid) {
+		close(pipe_fd[1]);
+		if (read_all(pipe_fd[0], &ok, 1) != 1)
+			_exit(EXIT_FAILURE);
+		pid_write(p->pid_file, pid);
+		_exit(EXIT_SUCCESS);
+	}
+	close(pipe_fd[0]);
+	setsid();
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	/* messages still go to stderr, until all is ready */
+	return fcntl(pipe_fd[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+/* Nothing can fail any more: tell whoever waits */
+static void ready(struct passt *p, int parent)
+{
+	if (parent >= 0) {
+		write_all(parent, "1", 1);
+		close(parent);
+		log_background();
+		dup2(STDIN_FILENO, STDERR_FILENO);
+	} else {
+		pid_write(p->pid_file, getpid());
+	}
+	if (p->conf.ready_fd >= 0) {
+		write_all(p->conf.ready_fd, "1\n", 2);
+		close(p->conf.ready_fd);
+	}
+	if (p->conf.mode == MODE_PASTA)
+		pasta_go(&p->pasta);
+}
+
+/* From a command line to the loop. Return: exit status */
+static int run(struct passt *p)
+{
+	bool pasta = p->conf.mode == MODE_PASTA;
+	int parent = -1;
+
+	conf_print(&p->conf);
+	files_open(p);
+	flows_init(p);
+	if (fwd_init(&p->fwd, &p->conf.fwd, &p->conf.guest,
+		     pasta ? &p->netns : NULL, &p->loop))
+		die("Cannot map table of listeners: %s", errstr(ENOMEM));
+	protocols_init(p);
+	if (fwd_listen(&p->fwd, PIF_HOST))
+		return EXIT_FAILURE;
+	if (pasta)
+		pasta_setup(p);
+	else
+		passt_setup(p);
+
+	if (!p->conf.foreground)
+		parent = background(p);
+	else if (isolation_prefork(&p->conf.isolation))
+		return EXIT_FAILURE;
+	if (pasta && netns_start(&p->netns))
+		return EXIT_FAILURE;
+	isolation_postfork(&p->conf.isolation);
+	if (pasta && pasta_watch(&p->pasta))
+		return EXIT_FAILURE;
+	ready(p, parent);
+
+	return loop_run(&p->loop);
+}
+
+int main(int argc, char **argv)
+{
+	struct passt *p = &passt;
+	int keep[2], rc;
+
+	conf_early(&p->conf, argc, argv);
+	keep[0] = p->conf.stream.fd;
+	keep[1] = p->conf.ready_fd;
+	isolation_initial(keep, 2);
+
+	rc = loop_init(&p->loop, handlers, &hooks);
+	if (rc)
+		die("Cannot create epoll instance: %s", errstr(rc));
+	sock_probe(&p->features);
+	netns_init(&p->netns);
+	conf_parse(&p->conf, argc, argv);
+	rc = log_open(p->conf.name, &p->conf.log);
+	if (rc)
+		die("Cannot open log file %s: %s", p->conf.log.file,
+		    errstr(rc));
+	conf_derive(&p->conf);
+	p->conf.isolation.foreground = p->conf.foreground;
+	p->conf.isolation.pasta = p->conf.mode == MODE_PASTA;
+	signals_init(p);
+
+	tap_init(&p->tap,
+		 p->conf.mode == MODE_PASTA ? &tap_tun_ops : &tap_stream_ops,
+		 &p->loop, &p->conf.guest, &tap_upcalls);
+	p->pasta = (struct pasta){ .opts = &p->conf.pasta,
+				   .loop = &p->loop,
+				   .netns = &p->netns };
+	return run(p);
+}
