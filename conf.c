@@ -29,11 +29,11 @@
 #include "lib/inany.h"
 
 #define LOG_SIZE_DEFAULT (1 << 20) /* --log-size */
-#define PREFIX6_LEN	 64	   /* of any IPv6 address we assign */
+#define PREFIX6_LEN      64        /* of any IPv6 address we assign */
 
 #define PORT_RANGE_FILE "/proc/sys/net/ipv4/ip_local_port_range"
 #define EPHEMERAL_FIRST 49152 /* RFC 6335 6 */
-#define EPHEMERAL_LAST	65535
+#define EPHEMERAL_LAST  65535
 
 /* Following the ports bound on the other side is not there yet */
 static const bool have_auto = false;
@@ -357,8 +357,8 @@ static void conf_ports_add(struct conf *c, const struct port_kind *kind,
 		.eph_last = (in_port_t)read_file_uint(PORT_RANGE_FILE, 1,
 						      EPHEMERAL_LAST),
 	};
-	struct fwd_rules *rules =
-		kind->pif == PIF_HOST ? &c->fwd.host : &c->fwd.splice;
+	struct fwd_rules *rules = kind->pif == PIF_HOST ? &c->fwd.host
+							: &c->fwd.splice;
 	char msg[PORTS_ERR_MAX];
 	unsigned i = rules->n;
 
@@ -396,9 +396,9 @@ static void conf_ports(struct conf *c)
 	if (!have_auto || c->mode != MODE_PASTA)
 		return;
 	for (k = 0; k < nkinds; k++) {
-		if (!given[k] && !(port_kinds[k].proto == IPPROTO_TCP ?
-					   c->no_tcp :
-					   c->no_udp))
+		if (!given[k] &&
+		    !(port_kinds[k].proto == IPPROTO_TCP ? c->no_tcp
+							 : c->no_udp))
 			conf_ports_add(c, &port_kinds[k], "auto");
 	}
 }

@@ -61,6 +61,7 @@ struct conf_given {
  * @ready_fd:	--ready-fd: "1\n" goes there when all is set up, -1: none
  * @ipv6:	The kernel has IPv6
  * @local4, @local6: Link-local configuration: the host has no such network
+ * @if4, @if6:	Names of the template interfaces, empty: none
  * @given:	Of conf's own use
  *
  * Included by passt.c alone: modules are handed their part of it.
@@ -83,6 +84,7 @@ struct conf {
 	int ready_fd;
 	bool ipv6;
 	bool local4, local6;
+	char if4[IFNAMSIZ], if6[IFNAMSIZ];
 	struct conf_given given;
 };
 

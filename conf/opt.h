@@ -12,8 +12,8 @@
 /* Where an option belongs, and whether conf_early() is to handle it */
 #define IN_PASST 1u
 #define IN_PASTA 2u
-#define IN_BOTH	 (IN_PASST | IN_PASTA)
-#define EARLY	 4u
+#define IN_BOTH  (IN_PASST | IN_PASTA)
+#define EARLY    4u
 
 struct conf_opt;
 

@@ -21,6 +21,9 @@
  * A target such as 80:2001:db8::1/80 would also be a listening address, and
  * is taken for that: brackets, 80:[2001:db8::1]/80, say what is meant.
  *
+ * In the namespace we listen on its loopback interface and nowhere else. For
+ * one IP version that is its loopback address; "dual" stands for both.
+ *
  * "none" adds nothing, wherever it comes: callers append it to what the user
  * asked for without knowing.
  */
@@ -79,14 +82,14 @@ bool ports_ifname_ok(const char *name)
 }
 
 /* Fill in the message */
-__attribute__((format(printf, 3, 4))) static int
-fail(struct parser *p, int rc, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int fail(struct parser *p, int rc,
+						      const char *fmt, ...)
 {
 	va_list ap;
 	int n;
 
-	n = snprintf(p->msg, PORTS_ERR_MAX, "Invalid port specifier '%.128s': ",
-		     p->spec);
+	n = snprintf(p->msg, PORTS_ERR_MAX,
+		     "Invalid port specifier '%.128s': ", p->spec);
 	va_start(ap, fmt);
 	vsnprintf(p->msg + n, PORTS_ERR_MAX - (size_t)n, fmt, ap);
 	va_end(ap);
@@ -188,9 +191,12 @@ static size_t get_listen(const char *s, struct fwd_rule *r)
 static const char *get_target(const char *s, const char *end, struct chunk *c)
 {
 	const char *slash = memchr(s, '/', (size_t)(end - s));
+	struct range to;
 
-	if (whole_range(s, end, &c->to))
+	if (whole_range(s, end, &to)) {
+		c->to = to;
 		return NULL;
+	}
 	if (!whole_addr(s, slash ? slash : end, &c->taddr))
 		return "target is neither PORT, PORT-PORT nor an address";
 	if (!inany_is_unicast(&c->taddr))
@@ -233,9 +239,9 @@ static const char *get_chunk(const char *s, const char *end, struct chunk *c)
 
 	if (*s == '~') {
 		c->kind = CHUNK_EXCLUDE;
-		return whole_range(s + 1, end, &c->from) ?
-			       NULL :
-			       "expected ~PORT or ~PORT-PORT";
+		return whole_range(s + 1, end, &c->from)
+			       ? NULL
+			       : "expected ~PORT or ~PORT-PORT";
 	}
 	if (len == 4 && !memcmp(s, "auto", 4)) {
 		c->kind = CHUNK_AUTO;
@@ -350,7 +356,9 @@ static int check_listen(struct parser *p, bool given)
 
 	if (r->dual) {
 		r->dual = env->v4 && env->v6;
-		if (!r->dual && env->v4)
+		if (!r->dual && env->pif == PIF_SPLICE)
+			r->addr = env->v4 ? inany_loopback4 : inany_loopback6;
+		else if (!r->dual && env->v4)
 			r->addr = inany_any4;
 		return 0;
 	}
@@ -366,7 +374,7 @@ static int check_listen(struct parser *p, bool given)
 /* What the chunks of a group amount to, before rules are made of them */
 struct group {
 	const char *body, *end;
-	bool include;		    /* there is a range */
+	bool include;               /* there is a range */
 	union inany_addr all_taddr; /* target of `all` */
 };
 
@@ -474,8 +482,9 @@ static int parse_group(struct parser *p, const char **s)
 int ports_parse(struct fwd_rules *rules, const struct ports_env *env,
 		const char *spec, char *msg)
 {
-	struct parser p = { .rules = rules, .env = env, .spec = spec,
-			    .msg = msg };
+	struct parser p = {
+		.rules = rules, .env = env, .spec = spec, .msg = msg
+	};
 	const unsigned n = rules->n;
 	const char *s = spec;
 	int rc;

@@ -14,7 +14,7 @@
 #include "lib/fdio.h"
 
 #define ID_NOBODY 65534 /* overflow user and group of Linux */
-#define LOGIN_MAX 256	/* LOGIN_NAME_MAX of Linux */
+#define LOGIN_MAX 256   /* LOGIN_NAME_MAX of Linux */
 
 /* Is user 0 here the user 0 of the machine?
  *

@@ -207,8 +207,7 @@ void set_version(struct conf *c, const struct conf_opt *o, const char *val)
 }
 
 /* QEMU, docs/interop/vhost-user.rst, "Backend program conventions" */
-void set_capabilities(struct conf *c, const struct conf_opt *o,
-		      const char *val)
+void set_capabilities(struct conf *c, const struct conf_opt *o, const char *val)
 {
 	(void)c;
 	(void)o;

@@ -3,14 +3,12 @@
 
 #include "conf/opt.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/resolv.h"
 #include "lib/inany.h"
-
-#define LABEL_MAX 63 /* RFC 1035 2.3.4 */
 
 /* Read an address that has to be unicast */
 static union inany_addr get_addr(const struct conf_opt *o, const char *val,
@@ -135,8 +133,8 @@ void set_dns(struct conf *c, const struct conf_opt *o, const char *val)
 
 void set_dns_forward(struct conf *c, const struct conf_opt *o, const char *val)
 {
-	union inany_addr a =
-		get_addr(o, val, false, "Invalid DNS forwarding address");
+	union inany_addr a = get_addr(o, val, false,
+				      "Invalid DNS forwarding address");
 
 	map_of(c, &a)->dns_match = a;
 }
@@ -146,35 +144,6 @@ void set_dns_host(struct conf *c, const struct conf_opt *o, const char *val)
 	union inany_addr a = get_addr(o, val, true, "Invalid DNS host address");
 
 	map_of(c, &a)->dns_host = a;
-}
-
-/* Is this a domain name? RFC 1035 2.3.1, but with underscores */
-static bool domain_ok(const char *s, size_t len)
-{
-	size_t i, label = 0;
-
-	if (len && s[len - 1] == '.')
-		len--;
-	if (!len || len >= DOMAIN_MAX - 2)
-		return false;
-	for (i = 0; i < len; i++) {
-		if (s[i] == '.' ? !label : !isalnum((unsigned char)s[i]) &&
-						  s[i] != '-' && s[i] != '_')
-			return false;
-		label = s[i] == '.' ? 0 : label + 1;
-		if (label > LABEL_MAX)
-			return false;
-	}
-	return label;
-}
-
-/* Copy a domain name without the dot that may end it */
-static void domain_copy(char *dst, const char *s, size_t len)
-{
-	if (s[len - 1] == '.')
-		len--;
-	memcpy(dst, s, len);
-	dst[len] = '\0';
 }
 
 void set_search(struct conf *c, const struct conf_opt *o, const char *val)
@@ -188,36 +157,35 @@ void set_search(struct conf *c, const struct conf_opt *o, const char *val)
 		return;
 	}
 
-	for (val += strspn(val, " "); *val; val += len, val += strspn(val, " ")) {
+	for (val += strspn(val, " "); *val;
+	     val += len, val += strspn(val, " ")) {
 		len = strcspn(val, " ");
-		if (!domain_ok(val, len))
-			conf_bad(o, val, "Cannot use DNS search domain",
-				 "domain names separated by spaces");
 		if (offer->nsearch >= GUEST_SEARCH_MAX) {
 			warn("More than %u search domains, '%s' left out",
 			     GUEST_SEARCH_MAX, val);
 			return;
 		}
-		domain_copy(offer->search[offer->nsearch++], val, len);
+		if (!domain_copy(offer->search[offer->nsearch], DOMAIN_MAX, val,
+				 len))
+			conf_bad(o, val, "Cannot use DNS search domain",
+				 "domain names separated by spaces");
+		offer->nsearch++;
 	}
 }
 
 void set_hostname(struct conf *c, const struct conf_opt *o, const char *val)
 {
-	size_t len = strlen(val);
-
-	if (len >= HOSTNAME_MAX || !domain_ok(val, len))
+	if (!domain_copy(c->guest.offer.hostname, HOSTNAME_MAX, val,
+			 strlen(val)))
 		conf_bad(o, val, "Invalid hostname",
 			 "1 to 63 letters, digits, hyphens, dots");
-	domain_copy(c->guest.offer.hostname, val, len);
 	c->pasta.hostname = val;
 }
 
 void set_fqdn(struct conf *c, const struct conf_opt *o, const char *val)
 {
-	if (!domain_ok(val, strlen(val)))
+	if (!domain_copy(c->guest.offer.fqdn, DOMAIN_MAX, val, strlen(val)))
 		conf_bad(o, val, "Invalid FQDN", "a domain name");
-	domain_copy(c->guest.offer.fqdn, val, strlen(val));
 }
 
 void set_map_host(struct conf *c, const struct conf_opt *o, const char *val)
