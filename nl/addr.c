@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Addresses of interfaces: list, choose, add, copy (rtnetlink(7), RTM_*ADDR) */
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <string.h>
+
+#include "nl/msg.h"
+
+/* Not (or no longer) an address to be known by */
+#define ADDR_UNFIT (IFA_F_DEPRECATED | IFA_F_TENTATIVE | IFA_F_DADFAILED)
+
+/* What the target needs to know: the rest is state or about lifetimes */
+#define ADDR_KEEP IFA_F_NOPREFIXROUTE
+
+/* Collect addresses of a family; the kernel may ignore the family */
+static int addr_dump(struct nl_sock *nl, sa_family_t af, struct nl_dump *dump)
+{
+	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)af };
+	struct nl_msg msg;
+
+	nl_msg_init(&msg, RTM_GETADDR, 0, &ifa, sizeof(ifa));
+	return nl_dump(nl, &msg, dump);
+}
+
+/* Take a message apart; false if it is none of @af on @ifi, or broken */
+static bool addr_parse(const struct nlmsghdr *h, int ifi, sa_family_t af,
+		       struct nl_addr *addr)
+{
+	const struct ifaddrmsg *ifa = nl_body(h, sizeof(*ifa));
+	const struct rtattr *tb[IFA_MAX + 1];
+	bool local, far;
+
+	if (h->nlmsg_type != RTM_NEWADDR || !ifa ||
+	    (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6) ||
+	    (af != AF_UNSPEC && ifa->ifa_family != af) ||
+	    (ifi && ifa->ifa_index != (unsigned)ifi) ||
+	    nl_msg_attrs(tb, IFA_MAX, h, sizeof(*ifa)))
+		return false;
+
+	/* IFA_ADDRESS is the far end if there is an IFA_LOCAL beside it */
+	local = nl_attr_addr(tb[IFA_LOCAL], ifa->ifa_family, &addr->addr);
+	far = nl_attr_addr(tb[IFA_ADDRESS], ifa->ifa_family, &addr->peer);
+	if (!local && !far)
+		return false;
+	if (!local)
+		addr->addr = addr->peer;
+	if (!far)
+		addr->peer = addr->addr;
+
+	addr->ifi = (int)ifa->ifa_index;
+	addr->prefix_len = ifa->ifa_prefixlen;
+	addr->scope = ifa->ifa_scope;
+	addr->flags = nl_attr_u32(tb[IFA_FLAGS], ifa->ifa_flags);
+	return ifa->ifa_prefixlen <= (ifa->ifa_family == AF_INET ? 32 : 128);
+}
+
+/* Next address of @af on @ifi in a dump */
+static bool addr_next(const struct nl_dump *dump, size_t *off, int ifi,
+		      sa_family_t af, struct nl_addr *addr)
+{
+	const struct nlmsghdr *h;
+
+	while ((h = nl_dump_next(dump, off))) {
+		if (addr_parse(h, ifi, af, addr))
+			return true;
+	}
+	return false;
+}
+
+int nl_addr_list(struct nl_sock *nl, int ifi, sa_family_t af,
+		 struct nl_addr *dst, size_t max)
+{
+	struct nl_dump dump = { 0 };
+	struct nl_addr addr;
+	size_t off = 0, n = 0;
+	int rc;
+
+	rc = addr_dump(nl, af, &dump);
+	while (!rc && addr_next(&dump, &off, ifi, af, &addr)) {
+		if (n < max)
+			dst[n] = addr;
+		n++;
+	}
+	nl_dump_free(&dump);
+	return rc ? rc : (int)n;
+}
+
+/* Rank of an address, 0: out of the question */
+static unsigned addr_rank(const struct nl_addr *addr)
+{
+	unsigned rank = 1U + addr->prefix_len;
+
+	if (addr->flags & ADDR_UNFIT || addr->scope > RT_SCOPE_LINK)
+		return 0;
+	if (addr->scope < RT_SCOPE_LINK)
+		return rank + 256;
+	return inany_v4(&addr->addr) ? rank : 0;
+}
+
+int nl_addr_best(struct nl_sock *nl, int ifi, sa_family_t af,
+		 struct nl_addr *best)
+{
+	struct nl_dump dump = { 0 };
+	struct nl_addr addr;
+	unsigned top = 0;
+	size_t off = 0;
+	int rc;
+
+	rc = addr_dump(nl, af, &dump);
+	while (!rc && addr_next(&dump, &off, ifi, af, &addr)) {
+		unsigned rank = addr_rank(&addr);
+
+		if (rank > top) {
+			top = rank;
+			*best = addr;
+		}
+	}
+	nl_dump_free(&dump);
+	return rc ? rc : top ? 0 : -EADDRNOTAVAIL;
+}
+
+int nl_addr_linklocal(struct nl_sock *nl, int ifi, union inany_addr *addr)
+{
+	struct nl_dump dump = { 0 };
+	struct nl_addr a;
+	size_t off = 0;
+	bool found = false;
+	int rc;
+
+	rc = addr_dump(nl, AF_INET6, &dump);
+	while (!rc && !found && addr_next(&dump, &off, ifi, AF_INET6, &a)) {
+		found = inany_is_linklocal6(&a.addr) &&
+			!(a.flags & IFA_F_DADFAILED);
+		if (found)
+			*addr = a.addr;
+	}
+	nl_dump_free(&dump);
+	return rc ? rc : found ? 0 : -EADDRNOTAVAIL;
+}
+
+/* Request to add, or with NLM_F_REPLACE to change, an address */
+static int addr_set(struct nl_sock *nl, int ifi, const struct nl_addr *addr,
+		    uint16_t nlm_flags)
+{
+	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)inany_af(&addr->addr),
+				 .ifa_prefixlen = addr->prefix_len,
+				 .ifa_scope = addr->scope,
+				 .ifa_index = (unsigned)ifi };
+	struct nl_msg msg;
+
+	nl_msg_init(&msg, RTM_NEWADDR, nlm_flags, &ifa, sizeof(ifa));
+	nl_msg_put_addr(&msg, IFA_LOCAL, &addr->addr);
+	nl_msg_put_addr(&msg, IFA_ADDRESS, &addr->peer);
+	nl_msg_put_u32(&msg, IFA_FLAGS,
+		       (addr->flags & ADDR_KEEP) | IFA_F_NODAD);
+
+	/* Directed broadcast, as ip-address(8) would with "brd +" */
+	if (inany_v4(&addr->addr) && addr->prefix_len <= 30 &&
+	    inany_equals(&addr->addr, &addr->peer)) {
+		union inany_addr brd = addr->addr;
+
+		brd.v4.a4.s_addr |= htonl(
+			(uint32_t)((UINT64_C(1) << (32 - addr->prefix_len)) -
+				   1));
+		nl_msg_put_addr(&msg, IFA_BROADCAST, &brd);
+	}
+	return nl_request(nl, &msg);
+}
+
+/* Add an address, fine if it is there */
+static int addr_create(struct nl_sock *nl, int ifi, const struct nl_addr *addr)
+{
+	int rc = addr_set(nl, ifi, addr, NLM_F_CREATE | NLM_F_EXCL);
+
+	return rc == -EEXIST ? 0 : rc;
+}
+
+int nl_addr_add(struct nl_sock *nl, int ifi, const union inany_addr *addr,
+		unsigned prefix_len)
+{
+	struct nl_addr a = { .addr = *addr,
+			     .peer = *addr,
+			     .prefix_len = (uint8_t)prefix_len };
+
+	if (prefix_len > (inany_v4(addr) ? 32 : 128))
+		return -EINVAL;
+	if (inany_is_loopback(addr))
+		a.scope = RT_SCOPE_HOST;
+	else if (inany_is_linklocal6(addr))
+		a.scope = RT_SCOPE_LINK;
+	return addr_create(nl, ifi, &a);
+}
+
+int nl_addr_nodad(struct nl_sock *nl, int ifi)
+{
+	struct nl_dump dump = { 0 };
+	struct nl_addr addr;
+	size_t off = 0;
+	int rc, n = 0;
+
+	rc = addr_dump(nl, AF_INET6, &dump);
+	while (!rc && addr_next(&dump, &off, ifi, AF_INET6, &addr)) {
+		rc = addr_set(nl, ifi, &addr, NLM_F_REPLACE);
+		n++;
+	}
+	nl_dump_free(&dump);
+	return rc ? rc : n;
+}
+
+int nl_addr_copy(struct nl_sock *src, int src_ifi, struct nl_sock *dst,
+		 int dst_ifi, sa_family_t af, struct nl_copy *res)
+{
+	struct nl_dump dump = { 0 };
+	struct nl_addr addr;
+	size_t off = 0;
+	int rc, err;
+
+	memset(res, 0, sizeof(*res));
+	rc = addr_dump(src, af, &dump);
+	while (!rc && addr_next(&dump, &off, src_ifi, af, &addr)) {
+		if (addr.flags & ADDR_UNFIT || addr.scope >= RT_SCOPE_LINK)
+			continue;
+		err = addr_create(dst, dst_ifi, &addr);
+		if (err) {
+			res->failed++;
+			res->err = err;
+		} else {
+			res->copied++;
+		}
+	}
+	nl_dump_free(&dump);
+	return rc;
+}
