@@ -18,12 +18,25 @@ struct tap;
 struct udp_stats {
 	uint64_t flows, bad_datagram, no_fd, table_full, ephemeral;
 	uint64_t send_failed, tap_blocked, icmp_sent, spliced;
+	uint64_t tap_dropped, stray, evicted, errors, fragmented;
+};
+
+/* Doubly linked list of flows by index */
+struct udp_list {
+	uint32_t head, tail;
 };
 
 /**
  * struct udp - UDP of one instance
- * @timeout:	Idle life of a flow, ms (nf_conntrack_udp_timeout)
- * @timeout_stream: Idle life once it went both ways, ms
+ * @mtu:	Of the guest's link: larger datagrams are fragmented, 0: largest
+ * @timeout:	Idle life of a flow, ms; 0: from nf_conntrack_udp_timeout
+ * @timeout_stream: Idle life once it went both ways, ms; 0: from
+ *		nf_conntrack_udp_timeout_stream
+ * @lru:	Private. Flows in the order of use: without, with sockets
+ * @waiting:	Private. Flows that wait for the tap
+ * @ip_id:	Private. Identification of the last datagram fragmented
+ * @reading:	Private. Flow being read, not to be evicted meanwhile;
+ *		NULL once it is closed all the same (the guest left)
  *
  * The other members are collaborators, filled by the caller of udp_init().
  */
@@ -36,6 +49,9 @@ struct udp {
 	const struct sock_features *features;
 	unsigned mtu;
 	uint64_t timeout, timeout_stream;
+	struct udp_list lru[2], waiting;
+	uint32_t ip_id;
+	const struct flow *reading;
 	struct udp_stats stats;
 };
 
@@ -58,6 +74,12 @@ void udp_tap_input(void *ctx, const struct packet_group *g);
 void udp_sock_event(void *ctx, union epoll_ref ref, uint32_t events);
 void udp_listen_event(void *ctx, union epoll_ref ref, uint32_t events);
 void udp_splice_event(void *ctx, union epoll_ref ref, uint32_t events);
+
+/**
+ * udp_tap_ready() - The tap takes frames again (upcall ready)
+ * @udp:	UDP: flows that were stopped go on in the next turn
+ */
+void udp_tap_ready(struct udp *udp);
 
 /* Row of the flow table: FLOW_UDP */
 void udp_flow_timer(void *ctx, struct flow *f);

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* UDP begun by the guest: addresses, ports, sizes, batches, segmentation */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pcap.h"
+#include "test/fake/udp_env.h"
+
+/* The module under test captures nothing */
+void pcap_write(struct pcap *p, const struct iovec *iov, size_t cnt,
+		size_t len)
+{
+	(void)p, (void)iov, (void)cnt, (void)len;
+}
+
+static uint8_t big[65536], got[65536];
+
+static void assert_addr(const union inany_addr *a, const char *text)
+{
+	char buf[INANY_STRLEN];
+
+	assert_string_equal(inany_ntop(a, buf), text);
+}
+
+/* There and back, ports kept, addresses as the guest wrote them */
+static void there_and_back(const char *peer, const char *guest)
+{
+	int fd = env_socket(peer, 4000);
+	union inany_addr from;
+	struct env_dgram d;
+	in_port_t port;
+
+	env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
+					    .dport = 4000 },
+			"ping", 4);
+	assert_int_equal(env_recv(fd, got, sizeof(got), &from, &port), 4);
+	assert_memory_equal(got, "ping", 4);
+	assert_int_equal(port, 5000);
+	assert_int_equal(env.udp.stats.flows, 1);
+
+	env_send_to(fd, peer, 5000, "pong!", 5);
+	assert_true(env_guest_gets(&d));
+	assert_addr(&d.src, peer);
+	assert_addr(&d.dst, guest);
+	assert_int_equal(d.sport, 4000);
+	assert_int_equal(d.dport, 5000);
+	assert_int_equal(d.len, 5);
+	assert_memory_equal(d.payload, "pong!", 5);
+
+	/* The same flow again, not another */
+	env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
+					    .dport = 4000 },
+			"ping", 4);
+	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 4);
+	assert_int_equal(env.udp.stats.flows, 1);
+	close(fd);
+}
+
+static void test_there_and_back4(void **state)
+{
+	(void)state;
+	there_and_back(PEER4, GUEST4);
+}
+
+static void test_there_and_back6(void **state)
+{
+	(void)state;
+	there_and_back(PEER6, GUEST6);
+}
+
+/* The gateway stands for the host's loopback, also in what comes back */
+static void test_host_loopback(void **state)
+{
+	int fd = env_socket("127.0.0.1", 4000);
+	union inany_addr from;
+	struct env_dgram d;
+	in_port_t port;
+
+	(void)state;
+	env_guest_sends(&(struct env_send){ .dst = GW4, .sport = 5000,
+					    .dport = 4000 },
+			"a", 1);
+	assert_int_equal(env_recv(fd, got, sizeof(got), &from, &port), 1);
+	assert_addr(&from, "127.0.0.1");
+	env_send_to(fd, "127.0.0.1", port, "b", 1);
+	assert_true(env_guest_gets(&d));
+	assert_addr(&d.src, GW4);
+	close(fd);
+}
+
+/* Nobody but the peer is let in */
+static void test_filter(void **state)
+{
+	int fd = env_socket(PEER4, 4000), other = env_socket(PEER4B, 4000);
+	struct env_dgram d;
+
+	(void)state;
+	env_guest_sends(&(struct env_send){ .dst = PEER4, .sport = 5000,
+					    .dport = 4000 },
+			"a", 1);
+	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 1);
+	env_send_to(other, PEER4, 5000, "evil", 4);
+	assert_true(env_guest_gets_nothing());
+	env_send_to(fd, PEER4, 5000, "good", 4);
+	assert_true(env_guest_gets(&d));
+	assert_memory_equal(d.payload, "good", 4);
+	assert_true(env_guest_gets_nothing());
+	close(fd);
+	close(other);
+}
+
+/* Source port of somebody else on the host: another one does */
+static void test_port_taken(void **state)
+{
+	int fd = env_socket(PEER4, 4000), taken = env_socket("0.0.0.0", 5000);
+	struct env_dgram d;
+	in_port_t port;
+
+	(void)state;
+	env_guest_sends(&(struct env_send){ .dst = PEER4, .sport = 5000,
+					    .dport = 4000 },
+			"a", 1);
+	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 1);
+	assert_int_not_equal(port, 5000);
+	assert_int_equal(env.udp.stats.ephemeral, 1);
+	env_send_to(fd, PEER4, port, "b", 1);
+	assert_true(env_guest_gets(&d));
+	assert_int_equal(d.dport, 5000);
+	close(fd);
+	close(taken);
+}
+
+/* Sizes from nothing to all that fits, both ways, both families */
+static void test_sizes(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 17, 18, 1472, 1473, 2048, 2049,
+					9000, 65400, 65487, 65507 };
+	const char *peers[] = { PEER4, PEER6 };
+	unsigned i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(big); i++)
+		big[i] = (uint8_t)(i * 7 + i / 256);
+	for (j = 0; j < 2; j++) {
+		int fd = env_socket(peers[j], 4000);
+
+		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			struct env_dgram d;
+			size_t n = sizes[i];
+
+			env_guest_sends(&(struct env_send){ .dst = peers[j],
+							    .sport = 5000,
+							    .dport = 4000 },
+					big, n);
+			assert_int_equal(env_recv(fd, got, sizeof(got), NULL,
+						  NULL),
+					 n);
+			assert_memory_equal(got, big, n);
+			env_send_to(fd, peers[j], 5000, big, n);
+			assert_true(env_guest_gets(&d));
+			assert_int_equal(d.len, n);
+			assert_memory_equal(d.payload, big, n);
+		}
+		close(fd);
+	}
+}
+
+/* TTL, or hop limit, and TOS go out with the datagram */
+static void ttl_and_tos(const char *peer, int level, int ttl_opt, int ttl_type,
+			int tos_opt, int tos_type)
+{
+	int fd = env_socket(peer, 4000);
+	unsigned i;
+
+	sock_set_int(fd, level, ttl_opt, 1);
+	sock_set_int(fd, level, tos_opt, 1);
+	for (i = 1; i < 4; i++) {
+		uint8_t ctl[128] __attribute__((aligned(8)));
+		struct iovec iov = { got, sizeof(got) };
+		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
+				    .msg_control = ctl,
+				    .msg_controllen = sizeof(ctl) };
+		struct cmsghdr *c;
+		int ttl = 0, tos = 0;
+
+		env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
+						    .dport = 4000,
+						    .ttl = (uint8_t)i,
+						    .tos = (uint8_t)(i * 4) },
+				"a", 1);
+		assert_int_equal(recvmsg(fd, &m, 0), 1);
+		for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+			if (c->cmsg_type == ttl_type)
+				memcpy(&ttl, CMSG_DATA(c), sizeof(ttl));
+			if (c->cmsg_type == tos_type)
+				memcpy(&tos, CMSG_DATA(c), 1);
+		}
+		assert_int_equal(ttl, i);
+		assert_int_equal(tos, i * 4);
+	}
+	close(fd);
+}
+
+static void test_ttl_tos4(void **state)
+{
+	(void)state;
+	ttl_and_tos(PEER4, SOL_IP, IP_RECVTTL, IP_TTL, IP_RECVTOS, IP_TOS);
+}
+
+static void test_ttl_tos6(void **state)
+{
+	(void)state;
+	ttl_and_tos(PEER6, SOL_IPV6, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT,
+		    IPV6_RECVTCLASS, IPV6_TCLASS);
+}
+
+/* @n datagrams of @len, the last of @last, arrive as they are and in order */
+static void expect_run(int fd, unsigned n, size_t len, size_t last)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		size_t l = last && i + 1 == n ? last : len;
+
+		assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL),
+				 l);
+		assert_int_equal(got[0], (uint8_t)(big[0] + i));
+		assert_memory_equal(got + 1, big + 1, l - 1);
+	}
+	assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), -1);
+}
+
+/* Aggregated or not, all datagrams of a batch arrive one by one */
+static void batches(const char *peer)
+{
+	static const struct {
+		unsigned n;
+		size_t len, last;
+	} runs[] = { { 1, 100, 0 },	{ 2, 100, 0 },	 { 64, 100, 1 },
+		     { 64, 1400, 700 }, { 200, 64, 0 },	 { 300, 1200, 1199 },
+		     { 3, 30000, 0 },	{ 50, 1400, 1 }, { 40, 1, 0 },
+		     { 10, 100, 101 } };
+	int fd = env_socket(peer, 4000);
+	unsigned i;
+
+	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+		env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
+						    .dport = 4000,
+						    .n = runs[i].n,
+						    .last = runs[i].last },
+				big, runs[i].len);
+		expect_run(fd, runs[i].n, runs[i].len, runs[i].last);
+	}
+	assert_int_equal(env.udp.stats.send_failed, 0);
+	close(fd);
+}
+
+static void test_batches4(void **state)
+{
+	(void)state;
+	batches(PEER4);
+}
+
+static void test_batches6(void **state)
+{
+	(void)state;
+	batches(PEER6);
+}
+
+static void test_batches_no_gso(void **state)
+{
+	(void)state;
+	env.features.udp_gso = false;
+	batches(PEER4);
+}
+
+/* A path whose MTU is smaller than the datagrams refuses UDP_SEGMENT */
+static void test_gso_refused(void **state)
+{
+	int fd = env_socket(PEER4, 4000);
+
+	(void)state;
+	assert_int_equal(system("ip link set lo mtu 1500"), 0);
+	env_guest_sends(&(struct env_send){ .dst = PEER4, .sport = 5000,
+					    .dport = 4000, .n = 20,
+					    .last = 5 },
+			big, 2000);
+	expect_run(fd, 20, 2000, 5);
+	assert_int_equal(env.udp.stats.send_failed, 0);
+	assert_int_equal(system("ip link set lo mtu 65536"), 0);
+	close(fd);
+}
+
+/* What the guest left to be cut, is cut: by the kernel or by us */
+static void uso(const char *peer)
+{
+	static const struct {
+		uint16_t size;
+		size_t len;
+	} runs[] = { { 1000, 1000 }, { 1000, 999 }, { 1000, 1001 },
+		     { 1400, 60000 }, { 100, 20050 }, { 1, 300 } };
+	int fd = env_socket(peer, 4000);
+	unsigned i;
+
+	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+		size_t pos, size = runs[i].size, len = runs[i].len;
+
+		env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
+						    .dport = 4000,
+						    .gso_size = runs[i].size },
+				big, len);
+		for (pos = 0; pos < len; pos += size) {
+			size_t l = len - pos < size ? len - pos : size;
+
+			assert_int_equal(env_recv(fd, got, sizeof(got), NULL,
+						  NULL),
+					 l);
+			assert_memory_equal(got, big + pos, l);
+		}
+		assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), -1);
+	}
+	close(fd);
+}
+
+static void test_uso(void **state)
+{
+	(void)state;
+	uso(PEER4);
+	uso(PEER6);
+}
+
+static void test_uso_no_gso(void **state)
+{
+	(void)state;
+	env.features.udp_gso = false;
+	uso(PEER4);
+}
+
+/* Groups: whoever answers is heard, and shown as who it is */
+static void test_multicast(void **state)
+{
+	struct ip_mreqn m = { .imr_ifindex = 1 };
+	int fd = env_socket("0.0.0.0", 4000), peer = env_socket(PEER4B, 4001);
+	struct env_dgram d;
+	in_port_t port;
+
+	(void)state;
+	inet_pton(AF_INET, "233.252.0.1", &m.imr_multiaddr);
+	assert_int_equal(setsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &m,
+				    sizeof(m)),
+			 0);
+	env_guest_sends(&(struct env_send){ .dst = "233.252.0.1",
+					    .sport = 5000, .dport = 4000,
+					    .ttl = 1 },
+			"who?", 4);
+	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
+	assert_int_equal(port, 5000);
+	env_send_to(peer, HOST4, port, "me", 2);
+	assert_true(env_guest_gets(&d));
+	assert_addr(&d.src, PEER4B);
+	assert_int_equal(d.sport, 4001);
+	assert_int_equal(d.dport, 5000);
+	assert_memory_equal(d.payload, "me", 2);
+
+	/* On our loopback it is not shown as that */
+	env_send_to(env_socket("127.0.0.1", 4002), "127.0.0.1", port, "lo", 2);
+	assert_true(env_guest_gets(&d));
+	assert_addr(&d.src, GW4);
+	close(fd);
+	close(peer);
+}
+
+static void test_multicast6(void **state)
+{
+	struct ipv6_mreq m = { .ipv6mr_interface = 1 };
+	int fd = env_socket("::", 4000), peer = env_socket(PEER6B, 4001);
+	struct env_dgram d;
+	in_port_t port;
+
+	(void)state;
+	inet_pton(AF_INET6, "ff02::db8:0:1", &m.ipv6mr_multiaddr);
+	assert_int_equal(setsockopt(fd, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m,
+				    sizeof(m)),
+			 0);
+	env_guest_sends(&(struct env_send){ .dst = "ff02::db8:0:1",
+					    .sport = 5000, .dport = 4000,
+					    .ttl = 1 },
+			"who?", 4);
+	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
+	env_send_to(peer, HOST6, port, "me", 2);
+	assert_true(env_guest_gets(&d));
+	assert_addr(&d.src, PEER6B);
+	assert_int_equal(d.dport, 5000);
+	close(fd);
+	close(peer);
+}
+
+/* Broadcast: allowed, and our own does not come back to the guest */
+static void broadcast(const char *dst)
+{
+	int fd = env_socket("0.0.0.0", 4000), peer = env_socket(PEER4B, 4001);
+	struct env_dgram d;
+	in_port_t port;
+
+	sock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	env_guest_sends(&(struct env_send){ .dst = dst, .sport = 4000,
+					    .dport = 4000 },
+			"who?", 4);
+	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
+	assert_int_equal(port, 4000);
+	assert_true(env_guest_gets_nothing());
+	close(fd);
+	env_send_to(peer, HOST4, port, "me", 2);
+	assert_true(env_guest_gets(&d));
+	assert_addr(&d.src, PEER4B);
+	close(peer);
+}
+
+static void test_broadcast(void **state)
+{
+	(void)state;
+	assert_int_equal(system("ip link add dummy0 type dummy && "
+				"ip addr add 192.0.2.65/27 broadcast + dev "
+				"dummy0 && ip link set dummy0 up && "
+				"ip route add default dev dummy0"),
+			 0);
+	broadcast("192.0.2.95");
+	udp_env_reset(NULL);
+	broadcast("255.255.255.255");
+	assert_int_equal(system("ip link del dummy0"), 0);
+}
+
+/* Malformed: counted, dropped, no flow begun */
+static void test_malformed(void **state)
+{
+	const struct env_send s4 = { .dst = PEER4, .sport = 5000,
+				     .dport = 4000 };
+	const struct env_send s6 = { .dst = PEER6, .sport = 5000,
+				     .dport = 4000 };
+	/* source port 5000, destination port 4000, length, checksum */
+	static const uint8_t too_short[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 7,
+					     0,	   0 };
+	static const uint8_t too_long[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 9,
+					    0,	  0 };
+	static const uint8_t bad_sum[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 8,
+					   0x12, 0x34 };
+	static const uint8_t no_sum[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 8, 0, 0 };
+	struct env_send ttl0 = s4, port0 = s4, lo = s4;
+	int fd = env_socket(PEER4, 4000);
+
+	(void)state;
+	env_guest_raw(&s4, no_sum, 0);
+	env_guest_raw(&s4, no_sum, 7);
+	env_guest_raw(&s4, too_short, 8);
+	env_guest_raw(&s4, too_long, 8);
+	env_guest_raw(&s4, bad_sum, 8);
+	env_guest_raw(&s6, no_sum, 8);
+	port0.dport = 0;
+	env_guest_raw(&port0, no_sum, 8);
+	lo.dst = "127.0.0.1";
+	env_guest_raw(&lo, no_sum, 8);
+	assert_int_equal(env.udp.stats.bad_datagram, 8);
+	assert_int_equal(env.udp.stats.flows, 0);
+	assert_int_equal(env.flows.used, 0);
+	(void)ttl0;
+
+	/* IPv4 may go without checksum */
+	env_guest_raw(&s4, no_sum, 8);
+	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 0);
+	close(fd);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup(name, udp_env_reset)
+	const struct CMUnitTest tests[] = {
+		T(test_there_and_back4), T(test_there_and_back6),
+		T(test_host_loopback),	 T(test_filter),
+		T(test_port_taken),	 T(test_sizes),
+		T(test_ttl_tos4),	 T(test_ttl_tos6),
+		T(test_batches4),	 T(test_batches6),
+		T(test_batches_no_gso),	 T(test_gso_refused),
+		T(test_uso),		 T(test_uso_no_gso),
+		T(test_multicast),	 T(test_multicast6),
+		T(test_broadcast),	 T(test_malformed),
+	};
+
+	return cmocka_run_group_tests(tests, udp_env_start, NULL);
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Datagrams to frames: straight into them where they fit, in fragments if not
+ *
+ * recvmmsg(2) fills frames lent by the tap. How much room is worth asking for
+ * is guessed from what came before: what does not fit runs over into a buffer
+ * behind, and that datagram and the rest of its batch are moved to buffers of
+ * ours and sent from there. The same way go datagrams that the guest's MTU does
+ * not allow, in fragments (RFC 791 3.2, RFC 8200 4.5): a host would have done
+ * so, and it is the host's datagram; and those that need to be looked at one by
+ * one, from peers that the socket is not connected to.
+ *
+ * If the tap takes nothing, datagrams stay in the socket, whose buffer is the
+ * queue, and it is for the kernel to drop what exceeds it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "frame.h"
+#include "lib/csum.h"
+#include "tap.h"
+#include "udp/internal.h"
+
+/* #syscalls recvmmsg */
+
+/* Payload buffers of one frame that we can use, and one behind */
+#define FRAME_IOVS 3
+
+/* Reads that fail without a reason to be found in the error queue */
+#define ERRORS_MAX 3
+
+static uint8_t ctl[UDP_BATCH][UDP_CTL_LEN]
+	__attribute__((aligned(sizeof(size_t))));
+static union sockaddr_any names[UDP_BATCH];
+static struct mmsghdr msgs[UDP_BATCH];
+static struct iovec iovs[UDP_BATCH][FRAME_IOVS + 1];
+
+static size_t ip_len(bool v4)
+{
+	return v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr);
+}
+
+static size_t mtu_of(const struct udp *u)
+{
+	return u->mtu ? u->mtu : TAP_MTU_MAX;
+}
+
+/* Most payload of a datagram that needs no fragments */
+static size_t payload_max(const struct udp *u, bool v4)
+{
+	return mtu_of(u) - ip_len(v4) - sizeof(struct udphdr);
+}
+
+/* Copy to the payload of a frame, at *pos */
+static void put(struct frame *f, size_t *pos, const void *src, size_t len)
+{
+	const uint8_t *s = src;
+	size_t off = *pos;
+	unsigned i;
+
+	*pos += len;
+	for (i = 0; i < f->iovcnt && len; i++) {
+		const struct iovec *v = &f->iov[i];
+		size_t n;
+
+		if (off >= v->iov_len) {
+			off -= v->iov_len;
+			continue;
+		}
+		n = v->iov_len - off < len ? v->iov_len - off : len;
+		memcpy((uint8_t *)v->iov_base + off, s, n);
+		s += n;
+		len -= n;
+		off = 0;
+	}
+}
+
+/* Headers before a payload that is there; its sum is left to the tap */
+static void push_headers(struct udp *u, struct frame *f,
+			 const struct l3_spec *l3, in_port_t sport,
+			 in_port_t dport, size_t len)
+{
+	uint8_t *p = tap_push_l3(u->tap, f, l3, sizeof(struct udphdr) + len);
+
+	frame_push_udp(p, l3, sport, dport, len);
+	f->csum_start = (uint16_t)(p - f->hdr);
+	f->csum_off = offsetof(struct udphdr, check);
+	f->len = f->hdrlen + len;
+}
+
+/* Make an IPv4 header, pushed for a whole packet, that of a fragment */
+static void mark_fragment4(struct frame *f, uint16_t id, size_t off, bool more)
+{
+	uint8_t *p = f->hdr + sizeof(struct ether_header);
+	struct iphdr ih;
+
+	memcpy(&ih, p, sizeof(ih));
+	ih.id = htons(id);
+	ih.frag_off = htons((uint16_t)(off / 8 | (more ? IP_MF : 0)));
+	ih.check = 0;
+	ih.check = csum(&ih, sizeof(ih), 0);
+	memcpy(p, &ih, sizeof(ih));
+}
+
+/* One fragment: @n bytes, from @off, of the UDP header and payload */
+static void push_fragment(struct udp *u, struct frame *f,
+			  const struct l3_spec *l3, size_t off, size_t n,
+			  bool more)
+{
+	struct l3_spec spec = *l3;
+	struct ip6_frag fh = { .ip6f_nxt = IPPROTO_UDP,
+			       .ip6f_offlg = htons((uint16_t)off),
+			       .ip6f_ident = htonl(u->ip_id) };
+
+	f->len = f->hdrlen + n;
+	if (inany_v4(l3->src)) {
+		tap_push_l3(u->tap, f, l3, n);
+		mark_fragment4(f, (uint16_t)u->ip_id, off, more);
+		return;
+	}
+	spec.proto = IPPROTO_FRAGMENT;
+	if (more)
+		fh.ip6f_offlg |= IP6F_MORE_FRAG;
+	memcpy(tap_push_l3(u->tap, f, &spec, sizeof(fh) + n), &fh, sizeof(fh));
+}
+
+/* UDP header with its sum over all of the payload */
+static void whole_header(struct udphdr *uh, const struct l3_spec *l3,
+			 in_port_t sport, in_port_t dport, const uint8_t *buf,
+			 size_t len)
+{
+	uint32_t sum;
+	uint16_t c;
+
+	frame_push_udp(uh, l3, sport, dport, len);
+	sum = csum_fold(csum_partial(uh, sizeof(*uh), 0));
+	c = csum(buf, len, sum);
+	uh->check = c ? c : 0xffff; /* RFC 768 */
+}
+
+/* Send a datagram in fragments. Return: false if the tap is blocked */
+static bool send_fragments(struct udp *u, const struct l3_spec *l3,
+			   in_port_t sport, in_port_t dport, const uint8_t *buf,
+			   size_t len)
+{
+	bool v4 = inany_v4(l3->src);
+	size_t fraglen = v4 ? 0 : sizeof(struct ip6_frag);
+	size_t chunk = (mtu_of(u) - ip_len(v4) - fraglen) & ~(size_t)7;
+	size_t total = sizeof(struct udphdr) + len, off = 0;
+	struct udphdr uh;
+
+	if (total > IPV4_MAX_LEN - (v4 ? sizeof(struct iphdr) : 0)) {
+		u->stats.tap_dropped++;
+		return true;
+	}
+	whole_header(&uh, l3, sport, dport, buf, len);
+	u->ip_id++;
+	u->stats.fragmented++;
+	while (off < total) {
+		unsigned want = (unsigned)((total - off + chunk - 1) / chunk);
+		struct batch *b;
+		unsigned i;
+
+		b = tap_reserve(u->tap, want, frame_l3_len(v4) + fraglen,
+				chunk);
+		if (!b)
+			return false;
+		for (i = 0; i < b->n && off < total; i++) {
+			size_t n = total - off < chunk ? total - off : chunk;
+			struct frame *f = &b->frame[i];
+			size_t pos = 0, skip = 0;
+
+			if (!off)
+				put(f, &pos, &uh, sizeof(uh));
+			else
+				skip = off - sizeof(uh);
+			put(f, &pos, buf + skip, n - pos);
+			push_fragment(u, f, l3, off, n, off + n < total);
+			off += n;
+		}
+		tap_submit(u->tap, b, i);
+	}
+	return true;
+}
+
+bool udp_tap_datagram(struct udp *u, const struct flowside *tap,
+		      const union inany_addr *src, in_port_t sport,
+		      const uint8_t *buf, size_t len)
+{
+	struct l3_spec l3 = { .src = src ? src : &tap->oaddr,
+			      .dst = &tap->eaddr,
+			      .proto = IPPROTO_UDP };
+	bool v4 = inany_v4(&tap->eaddr);
+	struct batch *b = NULL;
+	size_t pos = 0;
+
+	if (!src)
+		sport = tap->oport;
+	if (len > payload_max(u, v4)) {
+		if (send_fragments(u, &l3, sport, tap->eport, buf, len))
+			return true;
+	} else {
+		b = tap_reserve(u->tap, 1,
+				frame_l3_len(v4) + sizeof(struct udphdr), len);
+	}
+	if (!b) {
+		u->stats.tap_dropped++;
+		return false;
+	}
+	put(&b->frame[0], &pos, buf, len);
+	push_headers(u, &b->frame[0], &l3, sport, tap->eport, len);
+	tap_submit(u->tap, b, 1);
+	return true;
+}
+
+/* Point messages at frames, and at our buffers behind them */
+static void prepare(const struct batch *b, size_t room)
+{
+	unsigned i, j;
+
+	for (i = 0; i < b->n; i++) {
+		const struct frame *f = &b->frame[i];
+		struct iovec *v = iovs[i];
+
+		for (j = 0; j < f->iovcnt && j < FRAME_IOVS; j++)
+			*v++ = f->iov[j];
+		*v++ = (struct iovec){ udp_buf(i) + room,
+				       UDP_PAYLOAD_MAX - room };
+		msgs[i].msg_hdr =
+			(struct msghdr){ .msg_name = &names[i],
+					 .msg_namelen = sizeof(names[i]),
+					 .msg_iov = iovs[i],
+					 .msg_iovlen = (size_t)(v - iovs[i]),
+					 .msg_control = ctl[i],
+					 .msg_controllen = sizeof(ctl[i]) };
+	}
+}
+
+/* Bring a datagram received into a frame together in our buffer */
+static void unframe(const struct frame *f, unsigned i, size_t room)
+{
+	size_t len = msgs[i].msg_len < room ? msgs[i].msg_len : room;
+	struct iov_tail t = iov_tail_init(f->iov, f->iovcnt, 0);
+
+	iov_tail_copy(&t, udp_buf(i), len);
+}
+
+/* Is it the peer's? */
+static bool from_peer(unsigned i, const struct flowside *s)
+{
+	const union sockaddr_any *sa = &names[i];
+	const struct in_addr *v4 = inany_v4(&s->eaddr);
+
+	if (v4)
+		return sa->sa.sa_family == AF_INET &&
+		       sa->sa4.sin_addr.s_addr == v4->s_addr &&
+		       ntohs(sa->sa4.sin_port) == s->eport;
+	return sa->sa.sa_family == AF_INET6 &&
+	       !memcmp(&sa->sa6.sin6_addr, &s->eaddr, sizeof(s->eaddr)) &&
+	       ntohs(sa->sa6.sin6_port) == s->eport;
+}
+
+/* An answer to what was sent to a group: show who it is from */
+static void from_anybody(struct udp *u, const struct flowside *tap,
+			 const struct udp_dgram *d)
+{
+	union inany_addr shown;
+
+	/* What others send to groups has other ways in */
+	if (!inany_is_unicast(&d->dst) || !inany_equals(&d->dst, &d->local) ||
+	    !udp_shown(u, tap, &d->src, d->sport, &shown)) {
+		u->stats.stray++;
+		return;
+	}
+	udp_tap_datagram(u, tap, &shown, d->sport, d->buf, d->len);
+}
+
+/* Datagrams that do not fit their frames, or are not of the peer */
+static void one_by_one(struct udp *u, struct udp_flow *f, unsigned side,
+		       unsigned i)
+{
+	const struct flowside *tap = &f->f.side[!side];
+	const struct flowside *s = &f->f.side[side];
+	struct udp_dgram d;
+
+	udp_parse(&msgs[i].msg_hdr, &d);
+	d.buf = udp_buf(i);
+	d.len = msgs[i].msg_len;
+	if (f->unconnected) {
+		from_anybody(u, tap, &d);
+	} else if (from_peer(i, s)) {
+		udp_tap_datagram(u, tap, NULL, 0, d.buf, d.len);
+	} else if (f->listener != FLOW_NONE) {
+		d.dst = d.local = s->oaddr;
+		udp_from_listener(u, f->listener, &d);
+	} else {
+		u->stats.stray++;
+	}
+}
+
+/* Learn from a batch for the next: room and number */
+static void adapt(struct udp_flow *f, unsigned asked, unsigned n)
+{
+	size_t max = UDP_ROOM_MIN;
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (msgs[i].msg_len > max)
+			max = msgs[i].msg_len;
+	f->room = (uint16_t)max;
+	if (n == asked)
+		f->want = n < UDP_BATCH / 4 ? (uint8_t)(n * 4) : UDP_BATCH;
+	else if (n < f->want / 4U)
+		f->want /= 2;
+	if (f->want < UDP_WANT_MIN)
+		f->want = UDP_WANT_MIN;
+}
+
+/* Read one batch. @full is told whether there may be more.
+ *
+ * Return: datagrams, or -errno; -ENOBUFS: the tap is blocked
+ */
+static int read_batch(struct udp *u, struct udp_flow *f, unsigned side,
+		      bool *full)
+{
+	const struct flowside *tap = &f->f.side[!side];
+	const struct l3_spec l3 = { .src = &tap->oaddr,
+				    .dst = &tap->eaddr,
+				    .proto = IPPROTO_UDP };
+	bool v4 = inany_v4(&tap->eaddr);
+	size_t room = payload_max(u, v4);
+	unsigned i, good, asked;
+	struct batch *b;
+	int n;
+
+	if (f->room < room)
+		room = f->room;
+	b = tap_reserve(u->tap, f->want,
+			frame_l3_len(v4) + sizeof(struct udphdr), room);
+	if (!b)
+		return -ENOBUFS;
+	prepare(b, room);
+	asked = b->n;
+	n = recvmmsg(f->fd[side], msgs, asked, MSG_DONTWAIT, NULL);
+	if (n < 0) {
+		n = -errno;
+		tap_submit(u->tap, b, 0);
+		return n;
+	}
+
+	for (good = 0; good < (unsigned)n; good++) {
+		if (f->unconnected || msgs[good].msg_len > room ||
+		    !from_peer(good, &f->f.side[side]))
+			break;
+		push_headers(u, &b->frame[good], &l3, tap->oport, tap->eport,
+			     msgs[good].msg_len);
+	}
+	for (i = good; i < (unsigned)n; i++)
+		unframe(&b->frame[i], i, room);
+	tap_submit(u->tap, b, good);
+	for (i = good; i < (unsigned)n && u->reading; i++)
+		one_by_one(u, f, side, i);
+	adapt(f, asked, (unsigned)n);
+	*full = (unsigned)n == asked;
+	return n;
+}
+
+void udp_tap_read(struct udp *u, struct udp_flow *f, bool all)
+{
+	unsigned side = f->f.pif[INISIDE] == PIF_TAP ? TGTSIDE : INISIDE;
+	unsigned i, errors = 0;
+
+	if (f->waiting || f->fd[side] < 0)
+		return;
+	u->reading = &f->f;
+	for (i = 0; i < UDP_ROUNDS; i++) {
+		bool full = true;
+		int n = read_batch(u, f, side, &full);
+
+		if (!u->reading)
+			return;
+		if (n == -ENOBUFS)
+			udp_flow_wait(u, f);
+		if (n == -ENOBUFS || n == -EAGAIN)
+			break;
+		if (n < 0) {
+			/* An error report came first */
+			if (!udp_err_drain(u, f, side) &&
+			    ++errors == ERRORS_MAX)
+				break;
+			all = true;
+			continue;
+		}
+		udp_flow_touch(u, f, side, (unsigned)n);
+		if (!full && !all)
+			break;
+	}
+	if (i == UDP_ROUNDS)
+		flow_defer(u->flows, &f->f);
+	u->reading = NULL;
+}
