@@ -68,7 +68,7 @@ void nl_msg_init(struct nl_msg *msg, uint16_t type, uint16_t flags,
 	msg->u.hdr.nlmsg_type = type;
 	msg->u.hdr.nlmsg_flags = NLM_F_REQUEST | flags;
 	msg->u.hdr.nlmsg_len = (uint32_t)NLMSG_LENGTH(len);
-	memcpy(NLMSG_DATA(&msg->u.hdr), body, len);
+	memcpy(msg->u.buf + NLMSG_HDRLEN, body, len);
 }
 
 void nl_msg_put(struct nl_msg *msg, uint16_t type, const void *data, size_t len)
@@ -86,7 +86,7 @@ void nl_msg_put(struct nl_msg *msg, uint16_t type, const void *data, size_t len)
 	rta->rta_type = type;
 	rta->rta_len = (unsigned short)RTA_LENGTH(len);
 	if (len)
-		memcpy(RTA_DATA(rta), data, len);
+		memcpy(msg->u.buf + off + RTA_LENGTH(0), data, len);
 	msg->u.hdr.nlmsg_len = (uint32_t)(off + RTA_LENGTH(len));
 }
 
