@@ -214,24 +214,21 @@ static int listen_rules(void *arg)
 	return 0;
 }
 
-int fwd_listen(struct fwd *fwd)
+int fwd_listen(struct fwd *fwd, enum pif pif)
 {
 	struct run r = { .fwd = fwd,
-			 .rules = &fwd->opts->host,
+			 .rules = pif == PIF_HOST ? &fwd->opts->host :
+						    &fwd->opts->splice,
 			 .deadline = now_ms() + IN_USE_WAIT_MS };
 	struct rlimit lim;
-	int rc;
 
 	r.max_fd = FWD_LISTENERS_MAX;
 	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur != RLIM_INFINITY)
 		r.max_fd = lim.rlim_cur / 4 * WEAK_FDS_QUARTERS;
 
-	rc = listen_rules(&r);
-	if (rc || !fwd->netns || !fwd->opts->splice.n)
-		return rc;
-
-	r.rules = &fwd->opts->splice;
-	return netns_call(fwd->netns, listen_rules, &r);
+	if (pif == PIF_HOST || !fwd->netns)
+		return listen_rules(&r);
+	return r.rules->n ? netns_call(fwd->netns, listen_rules, &r) : 0;
 }
 
 void fwd_close(struct fwd *fwd)

@@ -116,8 +116,9 @@ int fwd_init(struct fwd *fwd, const struct fwd_opts *opts,
 	     struct loop *loop);
 
 /**
- * fwd_listen() - Bind all ports of all rules, watch them
+ * fwd_listen() - Bind all ports of the rules of one pif, watch them
  * @fwd:	Forwarding
+ * @pif:	PIF_HOST, or PIF_SPLICE: in the target namespace
  *
  * TCP listeners get epoll type EPOLL_TCP_LISTEN, UDP EPOLL_UDP_LISTEN, id is
  * the index into @fwd->listener. Failures are printed: which port, why, and
@@ -125,7 +126,7 @@ int fwd_init(struct fwd *fwd, const struct fwd_opts *opts,
  *
  * Return: 0, or -errno of the first port of a rule that is not best effort
  */
-int fwd_listen(struct fwd *fwd);
+int fwd_listen(struct fwd *fwd, enum pif pif);
 
 /**
  * fwd_close() - Close all listeners

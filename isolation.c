@@ -128,19 +128,34 @@ static void open_std_fds(void)
 		close(fd);
 }
 
-void isolation_initial(int keep_fd)
+/* Close all descriptors from 3 on but @n kept ones */
+static void close_others(const int *keep, unsigned n)
+{
+	unsigned first = STDERR_FILENO + 1, i;
+
+	for (;;) {
+		unsigned next = ~0U;
+
+		/* the lowest one kept from @first on */
+		for (i = 0; i < n; i++)
+			if (keep[i] >= (int)first && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next == ~0U)
+			break;
+		close_fds(first, next - 1, 0);
+		first = next + 1;
+	}
+	close_fds(first, ~0U, 0);
+}
+
+void isolation_initial(const int *keep, unsigned n)
 {
 	struct sigaction act;
 	struct rlimit lim;
 	int sig;
 
 	open_std_fds();
-	if (keep_fd > STDERR_FILENO) {
-		close_fds(STDERR_FILENO + 1, (unsigned)keep_fd - 1, 0);
-		close_fds((unsigned)keep_fd + 1, ~0U, 0);
-	} else {
-		close_fds(STDERR_FILENO + 1, ~0U, 0);
-	}
+	close_others(keep, n);
 
 	sigprocmask(SIG_SETMASK, NULL, &inherited.mask);
 	sigemptyset(&inherited.ignored);

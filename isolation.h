@@ -22,12 +22,12 @@ struct isolation_opts {
 
 /**
  * isolation_initial() - Stage 1, first thing in main()
- * @keep_fd:	Inherited descriptor to be kept (--fd), or -1
+ * @keep:	Inherited descriptors to be kept (--fd), negative ones count not
+ * @n:		How many
  *
- * Descriptors 0 to 2 are made sure to be open, all others but @keep_fd are
- * closed, SIGPIPE is ignored, the soft descriptor limit raised to the hard one.
+ * Descriptors 0 to 2 are made sure to be open, all others but @keep are closed, SIGPIPE is ignored, the soft descriptor limit raised to the hard one.
  */
-void isolation_initial(int keep_fd);
+void isolation_initial(const int *keep, unsigned n);
 
 /**
  * isolation_user() - Stage 2, options parsed, files and sockets opened
