@@ -230,6 +230,13 @@ static const struct l4_row {
 /* Rows that are on, ended by one without name */
 static struct ether_l4 l4_table[L4_ROWS + 1];
 
+static void tap_frames(void *ctx, const struct tap_rx *rx, unsigned n)
+{
+	struct passt *p = ctx;
+
+	ether_input(&p->ether, rx, n);
+}
+
 static void tap_ready(void *ctx)
 {
 	struct passt *p = ctx;
@@ -251,7 +258,7 @@ static void tap_link(void *ctx, bool up)
 }
 
 static const struct tap_upcalls tap_upcalls = {
-	.input = ether_input,
+	.input = tap_frames,
 	.ready = tap_ready,
 	.link = tap_link,
 	.ctx = &passt,
