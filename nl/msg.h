@@ -16,10 +16,8 @@
 
 /* Request under construction; an attribute too many makes it invalid */
 struct nl_msg {
-	union {
-		struct nlmsghdr hdr;
-		char buf[1024];
-	} u;
+	struct nlmsghdr hdr;
+	char body[1008]; /* family header and attributes, right behind @hdr */
 	bool overflow;
 };
 

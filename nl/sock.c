@@ -65,29 +65,34 @@ void nl_msg_init(struct nl_msg *msg, uint16_t type, uint16_t flags,
 		 const void *body, size_t len)
 {
 	memset(msg, 0, sizeof(*msg));
-	msg->u.hdr.nlmsg_type = type;
-	msg->u.hdr.nlmsg_flags = NLM_F_REQUEST | flags;
-	msg->u.hdr.nlmsg_len = (uint32_t)NLMSG_LENGTH(len);
-	memcpy(msg->u.buf + NLMSG_HDRLEN, body, len);
+	msg->hdr.nlmsg_type = type;
+	msg->hdr.nlmsg_flags = NLM_F_REQUEST | flags;
+	msg->hdr.nlmsg_len = (uint32_t)NLMSG_LENGTH(len);
+	memcpy(msg->body, body, len);
+}
+
+/* Where the next attribute goes, from the start of the body */
+static size_t nl_msg_end(const struct nl_msg *msg)
+{
+	return NLMSG_ALIGN((size_t)msg->hdr.nlmsg_len) - NLMSG_HDRLEN;
 }
 
 void nl_msg_put(struct nl_msg *msg, uint16_t type, const void *data, size_t len)
 {
-	size_t off = NLMSG_ALIGN(msg->u.hdr.nlmsg_len);
-	struct rtattr *rta;
+	struct rtattr rta = { .rta_type = type };
+	size_t off = nl_msg_end(msg);
 
-	if (len > sizeof(msg->u.buf) ||
-	    off + RTA_SPACE(len) > sizeof(msg->u.buf)) {
+	if (len > sizeof(msg->body) ||
+	    off + RTA_SPACE(len) > sizeof(msg->body)) {
 		msg->overflow = true;
 		return;
 	}
 
-	rta = (struct rtattr *)(void *)(msg->u.buf + off);
-	rta->rta_type = type;
-	rta->rta_len = (unsigned short)RTA_LENGTH(len);
+	rta.rta_len = (unsigned short)RTA_LENGTH(len);
+	memcpy(msg->body + off, &rta, sizeof(rta));
 	if (len)
-		memcpy(msg->u.buf + off + RTA_LENGTH(0), data, len);
-	msg->u.hdr.nlmsg_len = (uint32_t)(off + RTA_LENGTH(len));
+		memcpy(msg->body + off + RTA_LENGTH(0), data, len);
+	msg->hdr.nlmsg_len = (uint32_t)NLMSG_LENGTH(off + RTA_LENGTH(len));
 }
 
 void nl_msg_put_u32(struct nl_msg *msg, uint16_t type, uint32_t val)
@@ -108,7 +113,7 @@ void nl_msg_put_addr(struct nl_msg *msg, uint16_t type,
 
 size_t nl_msg_nest(struct nl_msg *msg, uint16_t type)
 {
-	size_t mark = NLMSG_ALIGN(msg->u.hdr.nlmsg_len);
+	size_t mark = nl_msg_end(msg);
 
 	nl_msg_put(msg, type | NLA_F_NESTED, NULL, 0);
 	return mark;
@@ -116,10 +121,11 @@ size_t nl_msg_nest(struct nl_msg *msg, uint16_t type)
 
 void nl_msg_nest_end(struct nl_msg *msg, size_t mark)
 {
-	struct rtattr *rta = (struct rtattr *)(void *)(msg->u.buf + mark);
+	struct rtattr *rta = (struct rtattr *)(void *)(msg->body + mark);
 
 	if (!msg->overflow)
-		rta->rta_len = (unsigned short)(msg->u.hdr.nlmsg_len - mark);
+		rta->rta_len = (unsigned short)(msg->hdr.nlmsg_len -
+						NLMSG_LENGTH(mark));
 }
 
 /* Hand bytes to the kernel; a netlink send is whole or fails */
@@ -140,8 +146,8 @@ static int nl_send_msg(struct nl_sock *nl, struct nl_msg *msg)
 {
 	if (msg->overflow)
 		return -EMSGSIZE;
-	msg->u.hdr.nlmsg_seq = ++nl->seq;
-	return nl_send(nl, &msg->u, msg->u.hdr.nlmsg_len);
+	msg->hdr.nlmsg_seq = ++nl->seq;
+	return nl_send(nl, msg, msg->hdr.nlmsg_len);
 }
 
 ssize_t nl_recv(struct nl_sock *nl, void *buf, size_t size)
@@ -246,7 +252,7 @@ int nl_request(struct nl_sock *nl, struct nl_msg *msg)
 	struct nlmsghdr *reply;
 	int rc;
 
-	msg->u.hdr.nlmsg_flags |= NLM_F_ACK;
+	msg->hdr.nlmsg_flags |= NLM_F_ACK;
 	rc = nl_send_msg(nl, msg);
 	if (rc)
 		return rc;
@@ -367,7 +373,7 @@ int nl_dump(struct nl_sock *nl, struct nl_msg *msg, struct nl_dump *dump)
 {
 	int rc = 0, i;
 
-	msg->u.hdr.nlmsg_flags |= NLM_F_DUMP;
+	msg->hdr.nlmsg_flags |= NLM_F_DUMP;
 	for (i = 0; i < NL_DUMP_TRIES; i++) {
 		rc = nl_dump_once(nl, msg, dump);
 		if (rc != -EAGAIN)
@@ -394,14 +400,14 @@ struct nlmsghdr *nl_dump_next(const struct nl_dump *dump, size_t *off)
 
 bool nl_batch_add(struct nl_batch *batch, const struct nl_msg *msg)
 {
-	size_t len = msg->u.hdr.nlmsg_len;
+	size_t len = msg->hdr.nlmsg_len;
 
 	if (batch->n == NL_BATCH_MAX ||
 	    batch->len + NLMSG_ALIGN(len) > sizeof(batch->buf))
 		return false;
 
 	memset(batch->buf + batch->len, 0, NLMSG_ALIGN(len));
-	memcpy(batch->buf + batch->len, &msg->u, len);
+	memcpy(batch->buf + batch->len, msg, len);
 	batch->len += NLMSG_ALIGN(len);
 	batch->n++;
 	return true;

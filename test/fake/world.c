@@ -25,7 +25,7 @@ void world_enter(const struct world *w)
 	assert_int_equal(setns(w->ns, CLONE_NEWNET), 0);
 }
 
-/* Run world_ip(8) commands, separated by ';', in a namespace */
+/* Run ip(8) commands, separated by ';', in a namespace */
 void world_ip(const struct world *w, const char *lines)
 {
 	char command[300];

@@ -77,9 +77,9 @@ static struct nlmsghdr *say(uint16_t type, uint16_t flags, uint32_t seq,
 
 static void say_msg(struct nl_msg *msg, uint32_t seq)
 {
-	msg->u.hdr.nlmsg_seq = seq;
-	memcpy(dgram + dgram_len, &msg->u, msg->u.hdr.nlmsg_len);
-	dgram_len += NLMSG_ALIGN(msg->u.hdr.nlmsg_len);
+	msg->hdr.nlmsg_seq = seq;
+	memcpy(dgram + dgram_len, msg, msg->hdr.nlmsg_len);
+	dgram_len += NLMSG_ALIGN(msg->hdr.nlmsg_len);
 }
 
 static void say_result(uint32_t seq, int err)
@@ -119,7 +119,7 @@ static void say_addr(uint32_t seq, uint16_t flags, int ifi, const char *text)
 	struct nl_msg msg;
 
 	addr_msg(&msg, ifi, text, 24, 0);
-	msg.u.hdr.nlmsg_flags |= flags;
+	msg.hdr.nlmsg_flags |= flags;
 	say_msg(&msg, seq);
 }
 
@@ -221,7 +221,7 @@ static void test_build(void **state)
 	nl_msg_put_u32(&msg, 5, 44);
 	assert_false(msg.overflow);
 
-	assert_int_equal(nl_msg_attrs(tb, 7, &msg.u.hdr, sizeof(ifm)), 0);
+	assert_int_equal(nl_msg_attrs(tb, 7, &msg.hdr, sizeof(ifm)), 0);
 	assert_int_equal(RTA_PAYLOAD(tb[3]), 5);
 	assert_memory_equal(RTA_DATA(tb[3]), "abcde", 5);
 	assert_int_equal(nl_attr_u32(tb[5], 0), 44);
@@ -486,7 +486,7 @@ static void test_batch(void **state)
 		n++;
 	assert_int_equal(n, NL_BATCH_MAX);
 	batch.n = 3;
-	batch.len = 3 * NLMSG_ALIGN(msg.u.hdr.nlmsg_len);
+	batch.len = 3 * NLMSG_ALIGN(msg.hdr.nlmsg_len);
 
 	say_result(3, -EEXIST);
 	say_result(3, 0); /* once is enough */

@@ -182,11 +182,11 @@ static void test_addrs(void **state)
 
 static void test_addr_flags(void **state)
 {
+	struct nl_copy res;
+
 	(void)state;
 	world_ip(&host, "address add 192.0.2.1/24 dev d0 noprefixroute;"
 			"address add 198.51.100.1/24 dev d0");
-	struct nl_copy res;
-
 	assert_int_equal(nl_addr_copy(&host.nl, world_ifi(&host, "d0"),
 				      &guest.nl, world_ifi(&guest, "d0"),
 				      AF_INET, &res),
