@@ -9,6 +9,7 @@ EXTRAS = {      # key in samples: heading, format
     "cpu_total": ("all s/GB", "{:.3f}"),
     "retransmits": ("retr", "{:.0f}"),
     "zero_intervals": ("zero ivals", "{:.0f}"),
+    "bridge_busy": ("bridge busy %", "{:.0f}"),
     "loss": ("loss %", "{:.2f}"),
     "reordered": ("reord", "{:.0f}"),
     "rate": ("per s", "{:.0f}"),

@@ -31,6 +31,7 @@ NOFILE = 20000
 MANY = NOFILE - 500
 MANY_PROCS, MANY_SECS = 4, 40
 IDLE_SETTLE, IDLE_SECS = 2.0, 8.0
+LONG_WIRE, ONE_WAY_MS = "far0", 10
 BIG, SMALL = w.MAX_MTU, 1500
 
 
@@ -50,7 +51,7 @@ class Row:
     pinned: bool = False
     nofile: int = None
     options: dict = dataclasses.field(default_factory=dict)
-    around: typing.Callable = None  # context manager of the whole row
+    around: typing.Callable = None  # (tools, world) -> context manager
     pin: int = None                 # set by the runner if pinned
 
     def __getitem__(self, key):
@@ -62,7 +63,7 @@ class Usage:
 
     def __init__(self, world, path):
         self.world, self.path = world, path
-        self.before = self.read()
+        self.start, self.before = time.monotonic(), self.read()
 
     def read(self):
         child = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -77,6 +78,9 @@ class Usage:
         daemon, helper, ends, retr = (
             after - before for after, before in zip(self.read(), self.before))
         used = {"retransmits": retr}
+        if self.path.helpers:
+            busy = helper / (time.monotonic() - self.start)
+            used["bridge_busy"] = 100 * busy / len(self.path.helpers)
         if gigabytes > 0:
             used["cpu_daemon"] = daemon / gigabytes
             used["cpu_total"] = (daemon + helper + ends) / gigabytes
@@ -85,7 +89,7 @@ class Usage:
 
 def iperf(_tools, world, row, path):
     """Bulk TCP; value is what the receiver got, in Gbit/s."""
-    addr = path.addr6 if row["v6"] else path.addr
+    addr = row["addr"] or (path.addr6 if row["v6"] else path.addr)
     if not addr:
         raise w.Failed("no IPv6 here")
     usage = Usage(world, path)
@@ -94,11 +98,11 @@ def iperf(_tools, world, row, path):
     world.listening(server, path.port)
     client = world.spawn([*base, "-c", addr, "-t", BULK_SECS, "-C", "reno",
                           "--connect-timeout", 3000,
-                          "-P", row["streams"] or 1,
+                          "-P", row["streams"] or 1, "-O", row["omit"] or 0,
                           *(["-R"] if row["reverse"] else [])],
                          ns=path.client)
     try:
-        out = json.loads(world.finish(client, BULK_SECS + 10, "iperf3"))
+        out = json.loads(world.finish(client, BULK_SECS + 12, "iperf3"))
         if "error" in out:
             raise w.Failed(out["error"])
         reader = out if row["reverse"] else \
@@ -106,10 +110,11 @@ def iperf(_tools, world, row, path):
     finally:
         world.end(server)
     received = out["end"]["sum_received"]
-    zeros = sum(1 for i in reader["intervals"]
-                if i["sum"]["bytes"] == 0 and i["sum"]["seconds"] > INTERVAL / 2)
+    sums = [i["sum"] for i in reader["intervals"]]
+    zeros = sum(1 for i in sums if i["bytes"] == 0 and not i["omitted"] and
+                i["seconds"] > INTERVAL / 2)
     return {"value": received["bits_per_second"] / 1e9, "zero_intervals": zeros,
-            **usage.per(received["bytes"] / 1e9)}
+            **usage.per(sum(i["bytes"] for i in sums) / 1e9)}
 
 
 def udp(tools, world, row, path):
@@ -277,7 +282,29 @@ def many(tools, world, _row, path):
 
 
 @contextlib.contextmanager
-def bottleneck(world):
+def long_wire(tools, world):
+    """Put an address of the world behind a wire with 20 ms round-trip time."""
+    wire = world.spawn([tools["delay"], LONG_WIRE, w.NETNS_DIR / "world",
+                        ONE_WAY_MS], ns="host")
+    try:
+        world.ready(wire, "delay")
+        for ns in ("host", "world"):
+            world.sh("ip", "link", "set", LONG_WIRE, "mtu", str(SMALL),
+                     "txqueuelen", "10000", "up", ns=ns)
+        world.sh("ip", "addr", "add", f"{w.FAR4}/32", "dev", "lo", ns="world")
+        world.sh("ip", "route", "add", w.FAR4, "dev", LONG_WIRE, "src",
+                 w.HOST4, ns="host")
+        world.sh("ip", "route", "add", w.HOST4, "dev", LONG_WIRE, "src",
+                 w.FAR4, ns="world")
+        yield
+    finally:
+        world.end(wire)
+        world.sh("ip", "addr", "del", f"{w.FAR4}/32", "dev", "lo", ns="world",
+                 check=False)
+
+
+@contextlib.contextmanager
+def bottleneck(_tools, world):
     """Let the wire from host to world carry 1 Gbit/s."""
     world.sh("tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate",
              "1gbit", "burst", "256kb", "latency", "20ms", ns="host")
@@ -357,6 +384,11 @@ def other_rows():
     """Misfortune, start-up and footprint."""
     yield Row("tbf-out", "pasta, TCP out, 1 Gbit/s bottleneck", "Gbit/s",
               "tap", iperf, rounds=3, around=bottleneck)
+    for way, reverse in (("out", False), ("in", True)):
+        yield Row(f"rtt-{way}", f"pasta, TCP {way}, MTU 1500, 20 ms RTT",
+                  "Gbit/s", "tap", iperf, mtu=SMALL, rounds=3,
+                  around=long_wire,
+                  options={"reverse": reverse, "addr": w.FAR4, "omit": 1})
     yield Row("stall-out", "pasta, TCP out, reader stalls 1 s of 2.5 s", "MB",
               "tap", stall, rounds=3)
     for key, what in (("inner", "time to the inner command"),

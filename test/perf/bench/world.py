@@ -21,6 +21,7 @@ import time
 HOST4, GATEWAY4, WORLD4 = "192.0.2.2", "192.0.2.1", "198.51.100.1"
 HOST4_NET = "192.0.2.0/24"
 HOST6, GATEWAY6, WORLD6 = "2001:db8:0:1::2", "2001:db8:0:1::1", "2001:db8:0:2::1"
+FAR4 = "198.51.100.2"       # the world's address behind the long wire
 SLIRP_CIDR = "203.0.113.0/24"
 NETNS_DIR = pathlib.Path("/run/netns")
 MAX_MTU = 65520
