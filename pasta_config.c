@@ -250,7 +250,7 @@ static int config_links(struct config *c, const struct pasta_opts *o,
 		rc = nl_link_set_flags(&c->ns, rc, IFF_UP, IFF_UP);
 	if (rc)
 		return config_error("bring the loopback interface up", rc);
-	if (!ifname)
+	if (!*ifname)
 		return 0;
 
 	c->ifi = nl_link_index(&c->ns, ifname);

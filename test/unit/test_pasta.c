@@ -381,7 +381,7 @@ static struct daemon start(const struct run *given)
 		if (r.chroot)
 			enter_chroot();
 		become(r.who);
-		isolation_initial(r.ready);
+		isolation_initial(&r.ready, 1);
 		log_level(LOG_INFO);
 		fcntl(r.ready, F_SETFD, FD_CLOEXEC);
 		_exit(daemon_main(&r));
@@ -587,7 +587,7 @@ static void test_killed_early(void **state)
 		struct isolation_opts iso = { .uid = (uid_t)-1, .pasta = true };
 
 		become(AS_USER);
-		isolation_initial(p[1]);
+		isolation_initial(&p[1], 1);
 		pasta.opts = &r.opts;
 		pasta.netns = &netns;
 		CHECK(!pasta_target(&pasta));
