@@ -26,8 +26,9 @@
  *		are bound. Mount, IPC, UTS namespaces of our own, and a PID
  *		namespace if in background: it takes effect with the fork, hence
  *		before it. The root becomes an empty read-only tmpfs. pivot_root(2)
- *		cannot leave an initramfs; there we move the tmpfs over the root
- *		and chroot(2) into it, which with the capability gone is as good.
+ *		cannot leave an initramfs, nor a root somebody chose by chroot(2);
+ *		there we move the tmpfs over the root and chroot(2) into it,
+ *		which with the capability gone is as good.
  *		What remains is CAP_SYS_ADMIN and CAP_NET_BIND_SERVICE for
  *		netns_start(), and nothing at all for passt.
  *
@@ -321,8 +322,10 @@ int isolation_user(const struct isolation_opts *o, int userns)
 	return create_userns(o->pasta);
 }
 
-/* pivot_root(2): the present directory becomes the root, the old one goes */
-static int swap_root(bool fallback)
+/* The present directory, a mount point, becomes the root, the old one goes.
+ * @move: nobody else sees what is mounted over the root
+ */
+static int swap_root(bool fallback, bool move)
 {
 	int rc;
 
@@ -336,8 +339,9 @@ static int swap_root(bool fallback)
 		return rc;
 
 	/* The root is an initramfs, or not a mount point */
-	debug("pivot_root: %s, moving over the root instead", errstr(rc));
-	if (mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
+	debug("pivot_root: %s, using chroot instead", errstr(rc));
+	if ((move && mount(".", "/", NULL, MS_MOVE, NULL)) || chroot(".") ||
+	    chdir("/"))
 		return -errno;
 	return 0;
 }
@@ -346,31 +350,38 @@ static int swap_root(bool fallback)
 static int empty_root(bool fallback)
 {
 	/* Any directory will do, hidden by the mount until we are gone */
-	static const char *const where[] = { "/tmp", "/proc", "/dev" };
+	static const char *const where[] = { "/proc", "/tmp", "/dev" };
 	const unsigned long flags = MS_NODEV | MS_NOEXEC | MS_NOSUID |
 				    MS_RDONLY;
+	unsigned i, n = sizeof(where) / sizeof(where[0]);
 	const char *step = "make mounts private";
-	unsigned i;
+	bool private = true;
 	int rc = 0;
 
 	if (mount("", "/", "", MS_PRIVATE | MS_REC, NULL)) {
-		rc = -errno;
-		goto out;
+		/* We were chroot()ed: only what is mounted below is ours */
+		private = false;
+		n = 1;
+		if (errno != EINVAL ||
+		    mount("", where[0], "", MS_PRIVATE | MS_REC, NULL)) {
+			rc = -errno;
+			goto out;
+		}
 	}
 
 	step = "mount an empty file system";
-	for (i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
+	for (i = 0; i < n; i++) {
 		if (!mount("tmpfs", where[i], "tmpfs", flags,
 			   "nr_inodes=2,nr_blocks=1,mode=0555") &&
 		    !chdir(where[i]))
 			break;
 		rc = -errno;
 	}
-	if (i == sizeof(where) / sizeof(where[0]))
+	if (i == n)
 		goto out;
 
 	step = "change the root directory";
-	rc = swap_root(fallback);
+	rc = swap_root(fallback, private);
 out:
 	if (rc)
 		err("Cannot isolate the process: %s: %s", step, errstr(rc));

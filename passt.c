@@ -268,10 +268,20 @@ static const struct tap_upcalls tap_upcalls = {
  * Set-up
  */
 
+/* A signalfd wakes up the process that adds it to an epoll set, not the one
+ * that waits: to be called by the one that does, after any fork
+ */
+static void signals_watch(struct passt *p)
+{
+	union epoll_ref ref = { .type = EPOLL_SIGNAL };
+
+	if (loop_add(&p->loop, p->signals, EPOLLIN, ref))
+		die("Cannot watch signals: %s", errstr(errno));
+}
+
 /* Events that end us, and of the command; before anything is forked */
 static void signals_init(struct passt *p)
 {
-	union epoll_ref ref = { .type = EPOLL_SIGNAL };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -282,8 +292,7 @@ static void signals_init(struct passt *p)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	p->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (p->signals < 0 ||
-	    loop_add(&p->loop, p->signals, EPOLLIN, ref))
+	if (p->signals < 0)
 		die("Cannot watch signals: %s", errstr(errno));
 }
 
@@ -490,6 +499,7 @@ static int run(struct passt *p)
 	if (pasta && netns_start(&p->netns))
 		return EXIT_FAILURE;
 	isolation_postfork(&p->conf.isolation);
+	signals_watch(p);
 	if (pasta && pasta_watch(&p->pasta))
 		return EXIT_FAILURE;
 	ready(p, parent);

@@ -107,7 +107,7 @@ int pasta_tap(struct pasta *p, char *ifname, bool *vnet_hdr);
  * pasta_configure() - lo up; with --config-net: addresses, routes, MTU, link up
  * @p:		Pasta, from pasta_open()
  * @guest:	Addresses assigned
- * @ifname:	Tap device in the namespace
+ * @ifname:	Tap device in the namespace, empty: none
  *
  * Return: 0, or -errno after a message
  */

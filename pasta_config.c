@@ -9,6 +9,7 @@
  * ready, others read the addresses and bind them.
  */
 #include <errno.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,22 +93,47 @@ static int config_error(const char *what, int rc)
 	return rc;
 }
 
-/* Link up with the IPv6 link-local address usable at once: no duplicate
- * address detection takes place while the link says it does no neighbour
- * resolution
+/* Link-local address the kernel would make of the MAC address, RFC 4291 2.5.1 */
+static union inany_addr eui64(const uint8_t *mac)
+{
+	union inany_addr a = { .a6.s6_addr = {
+		0xfe, 0x80, 0, 0, 0, 0, 0, 0,
+		mac[0] ^ 0x02, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4],
+		mac[5],
+	} };
+
+	return a;
+}
+
+/* Link up. The link-local address is made here and not by the kernel, for
+ * which it would be tentative: others wait for it, or fail to bind it.
  */
 static int config_up(struct config *c)
 {
-	const unsigned up = IFF_UP | IFF_NOARP;
-	int rc = nl_link_set_flags(&c->ns, c->ifi, up, up);
+	union inany_addr ll;
+	struct nl_link link;
+	int rc, ours;
 
+	ours = nl_link_set_addrgen(&c->ns, c->ifi, IN6_ADDR_GEN_MODE_NONE);
+	rc = nl_link_set_flags(&c->ns, c->ifi, IFF_UP, IFF_UP);
 	if (rc)
 		return config_error("bring the tap device up", rc);
-	rc = nl_addr_nodad(&c->ns, c->ifi);
-	if (rc < 0)
-		debug("Link-local address may be tentative: %s", errstr(rc));
-	rc = nl_link_set_flags(&c->ns, c->ifi, 0, IFF_NOARP);
-	return rc ? config_error("turn neighbour resolution on", rc) : 0;
+	if (ours) {
+		debug("IPv6 link-local address left to the kernel: %s",
+		      errstr(ours));
+		return 0;
+	}
+
+	rc = nl_link_get(&c->ns, c->ifi, &link);
+	if (!rc) {
+		ll = eui64(link.mac);
+		rc = nl_addr_add(&c->ns, c->ifi, &ll, 64);
+	}
+	if (rc)
+		debug("No IPv6 link-local address: %s", errstr(rc));
+	/* For the next time the link goes up */
+	nl_link_set_addrgen(&c->ns, c->ifi, IN6_ADDR_GEN_MODE_EUI64);
+	return 0;
 }
 
 /* Addresses of one family: the template's, unless one was told */
@@ -134,20 +160,23 @@ static int config_addr(struct config *c, const struct guest_if *gi,
 	return rc;
 }
 
-/* Is the guest's gateway that of the template? If not, it was told */
+/* Is the guest's gateway that of the template? If not, it was told, or there
+ * is none
+ */
 static bool gw_of_template(struct config *c, const struct guest_if *gi,
 			   sa_family_t af, int from)
 {
 	union inany_addr gw;
 	int rc = nl_route_gateway(&c->host, from, af, &gw);
 
-	if (inany_is_unspecified(&gi->gw))
-		return rc >= 0;
-	return rc < 0 || (rc == 1 && inany_equals(&gw, &gi->gw));
+	if (rc == 1)
+		return inany_equals(&gw, &gi->gw);
+	return !rc && inany_is_unspecified(&gi->gw);
 }
 
-/* Routes of one family, after its addresses. Never fatal: a namespace with few
- * routes is better than none
+/* Routes of one family, after its addresses: the template's, if the default
+ * route is among them, or that alone. Never fatal: a namespace with few routes
+ * is better than none.
  */
 static void config_routes(struct config *c, const struct guest_if *gi,
 			  sa_family_t af, int from)
@@ -158,14 +187,17 @@ static void config_routes(struct config *c, const struct guest_if *gi,
 	union inany_addr there;
 	int rc = 0;
 
-	if (from && gw_of_template(c, gi, af, from))
+	if (from && gw_of_template(c, gi, af, from)) {
 		rc = nl_route_copy(&c->host, from, &c->ns, c->ifi, af, &res);
-	if (rc || res.failed)
-		warn("Routes copied to the namespace: %u, not copied: %u: %s",
-		     res.copied, res.failed, errstr(rc ? rc : res.err));
+		if (rc || res.failed)
+			warn("Routes copied to the namespace: %u, not copied: "
+			     "%u: %s", res.copied, res.failed,
+			     errstr(rc ? rc : res.err));
+		else if (res.copied)
+			return;
+	}
 
-	/* None on the host, but we are one all the same */
-	if (nl_route_gateway(&c->ns, c->ifi, af, &there) >= 0)
+	if (nl_route_gateway(&c->ns, c->ifi, af, &there) == 1)
 		return;
 	rc = nl_route_add(&c->ns, c->ifi, af, NULL, 0, gw);
 	if (rc)
@@ -218,7 +250,7 @@ static int config_links(struct config *c, const struct pasta_opts *o,
 		rc = nl_link_set_flags(&c->ns, rc, IFF_UP, IFF_UP);
 	if (rc)
 		return config_error("bring the loopback interface up", rc);
-	if (!ifname)
+	if (!*ifname)
 		return 0;
 
 	c->ifi = nl_link_index(&c->ns, ifname);

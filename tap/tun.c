@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/ethernet.h> /* musl: before the kernel's headers */
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
