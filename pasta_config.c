@@ -149,7 +149,8 @@ static int config_addr(struct config *c, const struct guest_if *gi,
 	if (rc || res.failed)
 		warn("Addresses copied to the namespace: %u, not copied: %u: "
 		     "%s", res.copied, res.failed, errstr(rc ? rc : res.err));
-	if (res.copied)
+	/* IPv6 in local mode: the kernel's own link-local address will do */
+	if (res.copied || inany_is_unspecified(&gi->addr))
 		return 0;
 
 	rc = nl_addr_add(&c->ns, c->ifi, &gi->addr, gi->prefix_len);

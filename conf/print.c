@@ -91,12 +91,13 @@ static void print_maps(const struct fwd_map *m, const char *loopback)
 	char a[INANY_STRLEN], b[INANY_STRLEN];
 
 	if (!inany_is_unspecified(&m->host_loopback))
-		info("    %s: %s", loopback, inany_ntop(&m->host_loopback, a));
+		info("NAT to host %s: %s", loopback,
+		     inany_ntop(&m->host_loopback, a));
 	if (!inany_is_unspecified(&m->guest_addr))
-		info("    the guest's own address: %s",
+		info("NAT to host address of the guest: %s",
 		     inany_ntop(&m->guest_addr, a));
 	if (!inany_is_unspecified(&m->dns_match))
-		info("    DNS %s: %s", inany_ntop(&m->dns_host, a),
+		info("NAT to nameserver %s: %s", inany_ntop(&m->dns_host, a),
 		     inany_ntop(&m->dns_match, b));
 }
 
@@ -166,12 +167,9 @@ static void print_link(const struct conf *c)
 		info("Template interface: %s (IPv6)", c->if6);
 	if (c->mode == MODE_PASTA)
 		info("Namespace interface: %s", c->pasta.ifname);
-	info("MAC:");
-	info("    host: %02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
-	     m[4], m[5]);
+	info("MAC: %02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+	     m[5]);
 
-	if (c->guest.v4.on || c->guest.v6.on)
-		info("Guest addresses for the host:");
 	if (c->guest.v4.on)
 		print_maps(&c->fwd.v4, "127.0.0.1");
 	if (c->guest.v6.on)

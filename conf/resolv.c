@@ -155,8 +155,10 @@ static void dns_hosts(struct conf *c, const struct resolv *r)
 
 	m4->dns_host = inany_is_unspecified(&first4) ? first6 : first4;
 	m6->dns_host = inany_is_unspecified(&first6) ? first4 : first6;
-	if (inany_is_unspecified(&m4->dns_host))
+	if (inany_is_unspecified(&m4->dns_host)) { /* so is the other */
 		m4->dns_host = inany_any4;
+		m6->dns_host = inany_any6;
+	}
 }
 
 /* The stand-in of a family for a nameserver, unspecified if there is none */

@@ -3,31 +3,14 @@
 
 #include "conf/opt.h"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/fdio.h"
-
 #define ID_NOBODY 65534 /* overflow user and group of Linux */
 #define LOGIN_MAX 256   /* LOGIN_NAME_MAX of Linux */
-
-/* Is user 0 here the user 0 of the machine?
- *
- * Source: user_namespaces(7): the first namespace maps all IDs to themselves.
- */
-static bool initial_userns(void)
-{
-	unsigned long inside = read_file_uint("/proc/self/uid_map", 0, 1);
-	unsigned long outside = read_file_uint("/proc/self/uid_map", 1, 1);
-	unsigned long count = read_file_uint("/proc/self/uid_map", 2, 0);
-
-	return !inside && !outside && count == UINT32_MAX;
-}
 
 /* UID or login name. Return: false if there is no such user, or root by name */
 static bool user_of(const char *s, uid_t *uid, gid_t *gid)
@@ -88,7 +71,7 @@ void conf_runas(struct conf *c)
 		runas_given(c);
 		return;
 	}
-	if (geteuid() || !initial_userns())
+	if (geteuid() || !isolation_initial_userns())
 		return;
 
 	warn("Started as root, will change to nobody");

@@ -32,7 +32,8 @@ const struct conf_opt conf_opts[] = {
 	  "Room for the log file, default 1048576" },
 	{ "runas", 0, IN_BOTH, "UID[:GID]|LOGIN[:GROUP]", set_string,
 	  AT(given.runas),
-	  "Change to this user and group, default nobody if root" },
+	  "Change to this user and group\n"
+	  "Default: nobody if started as root" },
 	{ "conf-path", 'c', IN_BOTH, "PATH", set_unsupported, 0, NULL },
 	{ "help", 'h', IN_BOTH, NULL, set_help, 0, "Print this text and exit" },
 	{ "version", 0, IN_BOTH, NULL, set_version, 0,
@@ -40,9 +41,9 @@ const struct conf_opt conf_opts[] = {
 	{ "pcap", 'p', IN_BOTH, "FILE", set_string, AT(pcap),
 	  "Capture the frames of the guest to FILE, pcap format" },
 	{ "pid", 'P', IN_BOTH, "FILE", set_string, AT(pid_file),
-	  "Write the process ID to FILE once everything is set up" },
+	  "Write the process ID to FILE once all is set up" },
 	{ "ready-fd", 0, IN_BOTH | EARLY, "FD", set_fd, AT(ready_fd),
-	  "Write \"1\" and a newline to FD once everything is set up" },
+	  "Write \"1\" and a newline to FD once all is set up" },
 	{ "chroot-fallback", 0, IN_BOTH, NULL, set_flag,
 	  AT(isolation.chroot_fallback),
 	  "Use chroot() if pivot_root() fails (initramfs)" },
@@ -80,7 +81,7 @@ const struct conf_opt conf_opts[] = {
 	  "Nameserver for the guest, may be repeated; none: none\n"
 	  "Default: those of /etc/resolv.conf" },
 	{ "dns-forward", 0, IN_BOTH, "ADDR", set_dns_forward, 0,
-	  "Take queries of the guest to ADDR to the nameserver of the\n"
+	  "Take queries sent to ADDR to the nameserver of the\n"
 	  "host, once per IP version" },
 	{ "dns-host", 0, IN_BOTH, "ADDR", set_dns_host, 0,
 	  "Where those queries go, once per IP version\n"
@@ -109,19 +110,20 @@ const struct conf_opt conf_opts[] = {
 
 	/* Translation and forwarding */
 	{ "map-host-loopback", 0, IN_BOTH, "ADDR", set_map_host, 0,
-	  "Guest's address for the loopback address of the host, once\n"
-	  "per IP version; none: none. Default: the default gateway" },
+	  "ADDR means the host's loopback address to the guest,\n"
+	  "once per IP version; none: nothing does\n"
+	  "Default: the default gateway" },
 	{ "no-map-gw", 0, IN_BOTH, NULL, set_flag, AT(given.no_map_gw),
-	  "Do not take the gateway's address for the host's loopback" },
+	  "The gateway's address does not mean the host" },
 	{ "map-guest-addr", 0, IN_BOTH, "ADDR", set_map_guest, 0,
-	  "Guest's address for the host where both share one, once per\n"
-	  "IP version; none: none (default)" },
+	  "ADDR means the address the guest shares with the host,\n"
+	  "once per IP version; none: nothing does (default)" },
 	{ "freebind", 0, IN_BOTH, NULL, set_flag, AT(fwd.freebind),
 	  "Bind to addresses that are not there (yet)" },
 	{ "tcp-ports", 't', IN_BOTH, "SPEC", set_ports, 0,
-	  "Forward TCP ports to the guest, may be repeated. SPEC:\n"
+	  "Forward TCP ports to the guest, may be repeated\n"
 	  "  none           no ports (default)\n"
-	  "  all            what is unbound, not ephemeral, and allowed\n"
+	  "  all            unbound, allowed, not ephemeral\n"
 	  "  22             port 22 to port 22\n"
 	  "  22:23          port 22 to port 23\n"
 	  "  22-25,80       ports 22 to 25, and 80\n"
@@ -137,7 +139,7 @@ const struct conf_opt conf_opts[] = {
 	/* passt */
 	{ "socket", 's', IN_PASST, "PATH", set_socket, 0,
 	  "UNIX domain socket the guest connects to\n"
-	  "Default: first free one of /tmp/passt_N.socket, N 1 to 64" },
+	  "Default: first free one of /tmp/passt_N.socket" },
 	{ "socket-path", 's', IN_PASST, "PATH", set_socket, 0, NULL },
 	{ "fd", 'F', IN_PASST | EARLY, "FD", set_fd, AT(stream.fd),
 	  "Use FD as connected socket, implies --one-off" },
@@ -159,10 +161,11 @@ const struct conf_opt conf_opts[] = {
 	  "Name of the interface in the namespace\n"
 	  "Default: name of the template interface, or tap0" },
 	{ "tcp-ns", 'T', IN_PASTA, "SPEC", set_ports, 0,
-	  "Forward TCP ports of the namespace's loopback to the host's,\n"
-	  "as for --tcp-ports but without addresses" },
+	  "Forward TCP ports from the namespace's loopback to the\n"
+	  "host's, as for --tcp-ports but without addresses" },
 	{ "udp-ns", 'U', IN_PASTA, "SPEC", set_ports, 0,
-	  "Forward UDP ports of the namespace's loopback to the host's" },
+	  "Forward UDP ports from the namespace's loopback to the\n"
+	  "host's" },
 	{ "host-lo-to-ns-lo", 0, IN_PASTA, NULL, set_flag,
 	  AT(fwd.host_lo_to_ns_lo),
 	  "From the host's loopback to the namespace's loopback" },

@@ -303,6 +303,15 @@ static void test_good(void **state)
 	}
 }
 
+/* Fits a terminal */
+static void assert_columns(const char *text)
+{
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
+		if (strcspn(text, "\n") > 80)
+			fail_msg("%.90s", text);
+	}
+}
+
 static void test_print_and_exit(void **state)
 {
 	static char out[OUT_MAX], err[OUT_MAX];
@@ -324,8 +333,10 @@ static void test_print_and_exit(void **state)
 	assert_non_null(strstr(out, "Usage: passt [OPTION]..."));
 	assert_non_null(strstr(out, "--socket PATH"));
 	assert_null(strstr(out, "--config-net"));
+	assert_columns(out);
 	assert_int_equal(run("pasta|--help", out, err), 0);
 	assert_null(strstr(out, "--one-off"));
+	assert_columns(out);
 	assert_non_null(strstr(out, "--config-net"));
 
 	assert_int_equal(run("pasta|--stderr", out, err), 42);

@@ -316,13 +316,62 @@ static void test_misc(void **state)
 	assert_int_equal(ports_parse(&rules, &envs[UDP], spec, msg), -EINVAL);
 }
 
+#define RANDOM_RUNS   200000
+#define RANDOM_PIECES 12
+
+/* Whatever the text: refused with a message, or rules that make sense */
+static void test_random(void **state)
+{
+	static const char *const piece[] = {
+		"80",   "1",    "65535",       "65536",
+		"0",    "8000", "9000",        "443",
+		"-",    "-",    ":",           ":",
+		",",    ",",    ",",           "/",
+		"~",    "~",    "%",           "eth0",
+		"[",    "]",    "*",           "all",
+		"auto", "none", "192.0.2.1",   "0.0.0.0",
+		"::1",  "::",   "2001:db8::1", "[2001:db8::1]",
+		" ",    "x",
+	};
+	static struct fwd_rules rules;
+	uint32_t seed = 1;
+	unsigned i, k;
+
+	(void)state;
+	for (i = 0; i < RANDOM_RUNS; i++) {
+		char spec[256] = "", msg[PORTS_ERR_MAX] = "";
+		const struct ports_env *env = &envs[i % NENV];
+		unsigned n;
+		int rc;
+
+		for (n = i % RANDOM_PIECES + 1; n; n--) {
+			seed = seed * 1664525 + 1013904223;
+			strcat(spec, piece[(seed >> 8) %
+					   (sizeof(piece) / sizeof(*piece))]);
+		}
+		rules.n = 0;
+		rc = ports_parse(&rules, env, spec, msg);
+		if (rc ? !*msg || rules.n : *msg)
+			fail_msg("'%s': %d, '%s'", spec, rc, msg);
+		for (k = 0; k < rules.n; k++) {
+			const struct fwd_rule *r = &rules.rule[k];
+
+			if (!r->first || !r->to || r->first > r->last ||
+			    r->to + (r->last - r->first) > 65535 ||
+			    r->proto != env->proto || r->pif != env->pif ||
+			    (r->scan && !env->auto_ok) ||
+			    (r->dual && !(env->v4 && env->v6)))
+				fail_msg("'%s': rule %u", spec, k);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_misc),
+		cmocka_unit_test(test_good),   cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_full),   cmocka_unit_test(test_misc),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
