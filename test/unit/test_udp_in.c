@@ -41,6 +41,13 @@ static void assert_addr(const union inany_addr *a, const char *text)
 	assert_string_equal(inany_ntop(a, buf), text);
 }
 
+/* Bind what rules there are */
+static void listen_all(void)
+{
+	assert_int_equal(fwd_listen(&env.fwd, PIF_HOST), 0);
+	assert_int_equal(fwd_listen(&env.fwd, PIF_SPLICE), 0);
+}
+
 static void fill(void)
 {
 	unsigned i;
@@ -60,7 +67,7 @@ static void inbound(const char *rule, const char *peer, const char *asked,
 	unsigned i;
 
 	env_rule(PIF_HOST, rule, 6000, 6001);
-	assert_int_equal(fwd_listen(&env.fwd), 0);
+	listen_all();
 	for (i = 0; i < 3; i++) {
 		env_send_to(fd, asked, 6000, "hi", 2);
 		assert_true(env_guest_gets(&d));
@@ -122,7 +129,7 @@ static void test_order(void **state)
 
 	(void)state;
 	env_rule(PIF_HOST, NULL, 6000, 6000);
-	assert_int_equal(fwd_listen(&env.fwd), 0);
+	listen_all();
 	for (i = 0; i < 8; i++)
 		fd[i] = env_socket(PEER4, (in_port_t)(7000 + i));
 	for (i = 0; i < 400; i++) {
@@ -158,7 +165,7 @@ static void no_fds(const char *peer, const char *asked)
 	unsigned i;
 
 	env_rule(PIF_HOST, NULL, 6000, 6000);
-	assert_int_equal(fwd_listen(&env.fwd), 0);
+	listen_all();
 	top = dup(0);
 	close(top);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
@@ -228,7 +235,7 @@ static void splice(enum pif pif, const char *server, const char *lo)
 		fd = env_ns_socket(lo, 0);
 	}
 	env_rule(pif, lo, 6000, 6001);
-	assert_int_equal(fwd_listen(&env.fwd), 0);
+	listen_all();
 	for (i = 0; i < 3; i++) {
 		ssize_t n = i * 30000;
 
@@ -287,7 +294,7 @@ static void test_splice_burst(void **state)
 	(void)state;
 	env.opts.host_lo_to_ns_lo = true;
 	env_rule(PIF_HOST, "127.0.0.1", 6000, 6001);
-	assert_int_equal(fwd_listen(&env.fwd), 0);
+	listen_all();
 	env_send_to(fd, "127.0.0.1", 6000, "?", 1);
 	env_turns();
 	env_turns();
@@ -676,7 +683,7 @@ static void test_twins(void **state)
 	(void)state;
 	env.opts.no_splice = true;
 	env_rule(PIF_HOST, "127.0.0.1", 6000, 6000);
-	assert_int_equal(fwd_listen(&env.fwd), 0);
+	listen_all();
 	env_send_to(a, "127.0.0.1", 6000, "a", 1);
 	assert_true(env_guest_gets(&d));
 	env_send_to(b, "127.0.0.1", 6000, "b", 1);
@@ -702,7 +709,7 @@ static void test_listener_and_guest(void **state)
 
 	(void)state;
 	env_rule(PIF_HOST, NULL, 5000, 5000);
-	assert_int_equal(fwd_listen(&env.fwd), 0);
+	listen_all();
 	env_send_to(fd, HOST4, 5000, "early", 5);
 	env_guest_sends(&(struct env_send){ .dst = PEER4,
 					    .sport = 5000,
