@@ -42,11 +42,11 @@
 
 /* #syscalls getrandom */
 
-#define TIMEOUT_PATH	    "/proc/sys/net/netfilter/nf_conntrack_udp_timeout"
+#define TIMEOUT_PATH        "/proc/sys/net/netfilter/nf_conntrack_udp_timeout"
 #define TIMEOUT_STREAM_PATH TIMEOUT_PATH "_stream"
 
 /* Built-in defaults of the same, seconds */
-#define TIMEOUT_DEFAULT	       30
+#define TIMEOUT_DEFAULT        30
 #define TIMEOUT_STREAM_DEFAULT 120
 
 /* Longest sensible, seconds: an idle flow has to end some day */
@@ -96,8 +96,8 @@ static bool csum_good(const struct packet_group *g, const struct packet *p,
 		return true;
 	if (!field)
 		return s4;
-	sum = s4 ? csum_pseudo4(*s4, *d4, IPPROTO_UDP, dgram->len) :
-		   csum_pseudo6(&g->src.a6, &g->dst.a6, IPPROTO_UDP,
+	sum = s4 ? csum_pseudo4(*s4, *d4, IPPROTO_UDP, dgram->len)
+		 : csum_pseudo6(&g->src.a6, &g->dst.a6, IPPROTO_UDP,
 				dgram->len);
 	return csum_fold(csum_tail(dgram, csum_fold(sum))) == 0xffff;
 }
@@ -237,8 +237,8 @@ bool udp_shown(const struct udp *u, const struct flowside *tap,
 				       .taddr = tap->eaddr };
 	const struct flowside ini = { .eaddr = *src,
 				      .eport = sport,
-				      .oaddr = inany_v4(src) ? inany_any4 :
-							       inany_any6 };
+				      .oaddr = inany_v4(src) ? inany_any4
+							     : inany_any6 };
 	struct flowside tgt;
 
 	if (fwd_from_listener(u->fwd, &rule, &ini, &tgt) != PIF_TAP)

@@ -26,9 +26,9 @@
 #define QUOTE_MAX 1280
 
 /* Header, address of the offender, PKTINFO */
-#define ERR_CTL                                                                \
-	(CMSG_SPACE(sizeof(struct sock_extended_err) +                         \
-		    sizeof(struct sockaddr_in6)) +                             \
+#define ERR_CTL                                        \
+	(CMSG_SPACE(sizeof(struct sock_extended_err) + \
+		    sizeof(struct sockaddr_in6)) +     \
 	 2 * CMSG_SPACE(sizeof(struct in6_pktinfo)))
 
 /* One report: the error, who sent it, what it is about, who had sent that */
@@ -165,8 +165,7 @@ unsigned udp_err_listener(struct udp *u, uint32_t id)
 				       .eaddr = r.dst,
 				       .oport = l->port,
 				       .eport = r.dport };
-		f = flow_lookup(u->flows, IPPROTO_UDP, l->rule->pif, &s,
-				&side);
+		f = flow_lookup(u->flows, IPPROTO_UDP, l->rule->pif, &s, &side);
 		if (f)
 			pass_on(u, (struct udp_flow *)f, side, &r);
 	}

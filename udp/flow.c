@@ -84,8 +84,8 @@ void udp_flow_touch(struct udp *u, struct udp_flow *f, unsigned side,
 	struct udp_list *l = lru_of(u, f);
 	uint32_t idx = flow_idx(u->flows, &f->f);
 
-	f->seen[side] = seen > UDP_SEEN_STREAM ? UDP_SEEN_STREAM :
-						 (uint8_t)seen;
+	f->seen[side] = seen > UDP_SEEN_STREAM ? UDP_SEEN_STREAM
+					       : (uint8_t)seen;
 	f->last = u->loop->now;
 	if (l->tail == idx)
 		return;
@@ -117,15 +117,16 @@ bool udp_evict(struct udp *u, bool fd)
 {
 	uint32_t i = u->lru[1].head;
 
-	if (!fd && (i == FLOW_NONE || (u->lru[0].head != FLOW_NONE &&
-				       at(u, u->lru[0].head)->last <
-					       at(u, i)->last)))
+	if (!fd &&
+	    (i == FLOW_NONE || (u->lru[0].head != FLOW_NONE &&
+				at(u, u->lru[0].head)->last < at(u, i)->last)))
 		i = u->lru[0].head;
 	if (i == FLOW_NONE || &at(u, i)->f == u->reading)
 		return false;
 	u->stats.evicted++;
-	debug_limited("UDP: closing the flow unused for longest, %s are used up",
-		      fd ? "descriptors" : "flows");
+	debug_limited(
+		"UDP: closing the flow unused for longest, %s are used up",
+		fd ? "descriptors" : "flows");
 	udp_flow_close(u, &at(u, i)->f);
 	return true;
 }
@@ -299,8 +300,7 @@ static struct udp_flow *tap_twin(struct udp *u, const struct flowside *ini,
 		if (inany_equals(&o->side[!side].eaddr, &ini->eaddr) &&
 		    o->side[!side].eport == ini->eport)
 			return (struct udp_flow *)o;
-		tgt->oport = (in_port_t)(PORT_FIRST |
-					 (tgt->oport + PORT_STEP));
+		tgt->oport = (in_port_t)(PORT_FIRST | (tgt->oport + PORT_STEP));
 	}
 	*full = true;
 	return NULL;
@@ -352,8 +352,7 @@ struct udp_flow *udp_flow_from_listener(struct udp *u, uint32_t id,
 		return NULL;
 	}
 	/* Nobody can answer for a group, or to port 0: nothing to remember */
-	if (pif == PIF_TAP &&
-	    (inany_is_multicast(&tgt.eaddr) || !ini->eport)) {
+	if (pif == PIF_TAP && (inany_is_multicast(&tgt.eaddr) || !ini->eport)) {
 		udp_tap_datagram(u, &tgt, NULL, 0, d->buf, d->len);
 		return NULL;
 	}

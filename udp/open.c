@@ -40,15 +40,6 @@ static void set_buffers(const struct udp *u, int fd)
 		sock_set_int(fd, SOL_SOCKET, SO_SNDBUF, u->features->wmem_max);
 }
 
-/* Have ICMP errors queued, see udp/err.c */
-static void set_recverr(int fd, bool v4)
-{
-	if (v4)
-		sock_set_int(fd, SOL_IP, IP_RECVERR, 1);
-	else
-		sock_set_int(fd, SOL_IPV6, IPV6_RECVERR, 1);
-}
-
 /* Groups: sent by the template interface, answered by anybody, but to us.
  * What others send to groups does not come in by this socket.
  */
@@ -85,7 +76,6 @@ int udp_open_host(struct udp *u, struct udp_flow *f)
 	if (fd < 0)
 		return fd;
 	set_buffers(u, fd);
-	set_recverr(fd, v4);
 	f->scope = udp_scope(u, &s->eaddr);
 
 	f->unconnected = !inany_is_unicast(&s->eaddr);
@@ -126,8 +116,8 @@ static int open_connected(struct udp *u, uint8_t pif, struct open_arg *a,
 
 	if (pif == PIF_SPLICE && !u->netns)
 		return -ENONET;
-	fd = pif == PIF_SPLICE ? netns_call(u->netns, open_there, a) :
-				 open_there(a);
+	fd = pif == PIF_SPLICE ? netns_call(u->netns, open_there, a)
+			       : open_there(a);
 	if (fd < 0)
 		return fd;
 	set_buffers(u, fd);

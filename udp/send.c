@@ -36,7 +36,7 @@
 #define TRIES_MAX 4
 
 /* Control data: size of segments, source address */
-#define SEND_CTL                                                               \
+#define SEND_CTL \
 	(CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo)))
 
 /* A message and how it is to be cut */
@@ -67,8 +67,8 @@ static struct sender {
 } tx;
 
 /* Socket address as a socket of IPv6 takes it, for either family */
-static socklen_t sockaddr_for6(union sockaddr_any *sa,
-			       const struct flowside *s, uint32_t scope)
+static socklen_t sockaddr_for6(union sockaddr_any *sa, const struct flowside *s,
+			       uint32_t scope)
 {
 	*sa = (union sockaddr_any){ .sa6 = { .sin6_family = AF_INET6,
 					     .sin6_port = htons(s->eport),
@@ -248,9 +248,8 @@ static bool failed(unsigned i, int err, unsigned *tries)
 	if (err == EINTR || (++*tries < TRIES_MAX && earlier(err)))
 		return false;
 	*tries = 0;
-	if (tx.run[i].segs > 1 &&
-	    (err == EIO || err == EINVAL || err == EMSGSIZE ||
-	     err == EOPNOTSUPP)) {
+	if (tx.run[i].segs > 1 && (err == EIO || err == EINVAL ||
+				   err == EMSGSIZE || err == EOPNOTSUPP)) {
 		tx.f->no_gso = true;
 		tx.gso = false;
 		send_cut(i);

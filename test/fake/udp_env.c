@@ -28,8 +28,7 @@ static uint8_t pbytes[4 << 20];
 static uint8_t assembled[70000];
 static unsigned next_frame;
 
-/* The thread of the namespace is this one, moved there and back */
-int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
+int env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
 {
 	int rc;
 
@@ -156,9 +155,9 @@ int udp_env_reset(void **state)
 	env.features.rmem_max = env.features.wmem_max = 4 << 20;
 
 	assert_int_equal(loop_init(&env.loop, handlers, &hooks), 0);
-	assert_int_equal(flow_init(&env.flows, ENV_FLOWS, &key, ops,
-				   &env.loop.wheel),
-			 0);
+	assert_int_equal(
+		flow_init(&env.flows, ENV_FLOWS, &key, ops, &env.loop.wheel),
+		0);
 	assert_int_equal(fwd_init(&env.fwd, &env.opts, &env.guest, &env.netns,
 				  &env.loop),
 			 0);
@@ -213,8 +212,8 @@ in_port_t env_port(int fd)
 
 void env_rule(enum pif pif, const char *addr, in_port_t port, in_port_t to)
 {
-	struct fwd_rules *rules = pif == PIF_HOST ? &env.opts.host :
-						    &env.opts.splice;
+	struct fwd_rules *rules = pif == PIF_HOST ? &env.opts.host
+						  : &env.opts.splice;
 
 	rules->rule[rules->n++] =
 		(struct fwd_rule){ .proto = IPPROTO_UDP,
@@ -240,8 +239,7 @@ static void input(const struct env_send *s, unsigned n)
 				  .last = &packets[n - 1] };
 	unsigned i;
 
-	g.src = env_addr(s->src ? s->src :
-				  inany_v4(&g.dst) ? GUEST4 : GUEST6);
+	g.src = env_addr(s->src ? s->src : inany_v4(&g.dst) ? GUEST4 : GUEST6);
 	for (i = 0; i < n; i++) {
 		packets[i].l4 = iov_tail_init(&piovs[i], 1, 0);
 		packets[i].next = i + 1 < n ? &packets[i + 1] : NULL;
@@ -260,8 +258,7 @@ void env_guest_raw(const struct env_send *s, const void *l4, size_t len)
 void env_guest_sends(const struct env_send *s, const void *payload, size_t len)
 {
 	union inany_addr dst = env_addr(s->dst), src;
-	struct l3_spec l3 = { .src = &src, .dst = &dst,
-			      .proto = IPPROTO_UDP };
+	struct l3_spec l3 = { .src = &src, .dst = &dst, .proto = IPPROTO_UDP };
 	unsigned i, n = s->n ? s->n : 1;
 	uint8_t *p = pbytes;
 
@@ -336,7 +333,8 @@ void env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
 /* Check the sum of a whole UDP datagram */
 static void check_udp(struct env_dgram *d, uint8_t *l4, size_t len)
 {
-	const struct l3_spec l3 = { .src = &d->src, .dst = &d->dst,
+	const struct l3_spec l3 = { .src = &d->src,
+				    .dst = &d->dst,
 				    .proto = IPPROTO_UDP };
 	struct udphdr uh;
 

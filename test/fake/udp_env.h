@@ -71,6 +71,14 @@ int udp_env_start(void **state);
 int udp_env_reset(void **state);
 
 /**
+ * env_netns_call() - Stands in for netns_call(): this thread goes there and back
+ *
+ * Programs define netns_call() by it, and pcap_write() to do nothing: a library
+ * that has the real ones as well must not be asked for them.
+ */
+int env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg);
+
+/**
  * env_addr() - Address from text
  */
 union inany_addr env_addr(const char *text);
@@ -108,9 +116,9 @@ struct env_send {
 	const char *src, *dst;
 	in_port_t sport, dport;
 	uint8_t ttl, tos;
-	unsigned n;	   /* datagrams, 0: one */
+	unsigned n;        /* datagrams, 0: one */
 	uint16_t gso_size; /* the packet is to be cut */
-	size_t last;	   /* payload of the last one, 0: like the others */
+	size_t last;       /* payload of the last one, 0: like the others */
 };
 
 /**

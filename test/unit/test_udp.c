@@ -16,10 +16,14 @@
 #include "test/fake/udp_env.h"
 
 /* The module under test captures nothing */
-void pcap_write(struct pcap *p, const struct iovec *iov, size_t cnt,
-		size_t len)
+void pcap_write(struct pcap *p, const struct iovec *iov, size_t cnt, size_t len)
 {
 	(void)p, (void)iov, (void)cnt, (void)len;
+}
+
+int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
+{
+	return env_netns_call(ns, fn, arg);
 }
 
 static uint8_t big[65536], got[65536];
@@ -39,9 +43,9 @@ static void there_and_back(const char *peer, const char *guest)
 	struct env_dgram d;
 	in_port_t port;
 
-	env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
-					    .dport = 4000 },
-			"ping", 4);
+	env_guest_sends(
+		&(struct env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
+		"ping", 4);
 	assert_int_equal(env_recv(fd, got, sizeof(got), &from, &port), 4);
 	assert_memory_equal(got, "ping", 4);
 	assert_int_equal(port, 5000);
@@ -57,9 +61,9 @@ static void there_and_back(const char *peer, const char *guest)
 	assert_memory_equal(d.payload, "pong!", 5);
 
 	/* The same flow again, not another */
-	env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
-					    .dport = 4000 },
-			"ping", 4);
+	env_guest_sends(
+		&(struct env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
+		"ping", 4);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 4);
 	assert_int_equal(env.udp.stats.flows, 1);
 	close(fd);
@@ -86,9 +90,9 @@ static void test_host_loopback(void **state)
 	in_port_t port;
 
 	(void)state;
-	env_guest_sends(&(struct env_send){ .dst = GW4, .sport = 5000,
-					    .dport = 4000 },
-			"a", 1);
+	env_guest_sends(
+		&(struct env_send){ .dst = GW4, .sport = 5000, .dport = 4000 },
+		"a", 1);
 	assert_int_equal(env_recv(fd, got, sizeof(got), &from, &port), 1);
 	assert_addr(&from, "127.0.0.1");
 	env_send_to(fd, "127.0.0.1", port, "b", 1);
@@ -104,7 +108,8 @@ static void test_filter(void **state)
 	struct env_dgram d;
 
 	(void)state;
-	env_guest_sends(&(struct env_send){ .dst = PEER4, .sport = 5000,
+	env_guest_sends(&(struct env_send){ .dst = PEER4,
+					    .sport = 5000,
 					    .dport = 4000 },
 			"a", 1);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 1);
@@ -126,7 +131,8 @@ static void test_port_taken(void **state)
 	in_port_t port;
 
 	(void)state;
-	env_guest_sends(&(struct env_send){ .dst = PEER4, .sport = 5000,
+	env_guest_sends(&(struct env_send){ .dst = PEER4,
+					    .sport = 5000,
 					    .dport = 4000 },
 			"a", 1);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 1);
@@ -142,8 +148,8 @@ static void test_port_taken(void **state)
 /* Sizes from nothing to all that fits, both ways, both families */
 static void test_sizes(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 17, 18, 1472, 1473, 2048, 2049,
-					9000, 65400, 65487, 65507 };
+	static const size_t sizes[] = { 0,    1,    17,   18,    1472,  1473,
+					2048, 2049, 9000, 65400, 65487, 65507 };
 	const char *peers[] = { PEER4, PEER6 };
 	unsigned i, j;
 
@@ -161,9 +167,8 @@ static void test_sizes(void **state)
 							    .sport = 5000,
 							    .dport = 4000 },
 					big, n);
-			assert_int_equal(env_recv(fd, got, sizeof(got), NULL,
-						  NULL),
-					 n);
+			assert_int_equal(
+				env_recv(fd, got, sizeof(got), NULL, NULL), n);
 			assert_memory_equal(got, big, n);
 			env_send_to(fd, peers[j], 5000, big, n);
 			assert_true(env_guest_gets(&d));
@@ -186,13 +191,15 @@ static void ttl_and_tos(const char *peer, int level, int ttl_opt, int ttl_type,
 	for (i = 1; i < 4; i++) {
 		uint8_t ctl[128] __attribute__((aligned(8)));
 		struct iovec iov = { got, sizeof(got) };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
+		struct msghdr m = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
 				    .msg_control = ctl,
 				    .msg_controllen = sizeof(ctl) };
 		struct cmsghdr *c;
 		int ttl = 0, tos = 0;
 
-		env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
+		env_guest_sends(&(struct env_send){ .dst = peer,
+						    .sport = 5000,
 						    .dport = 4000,
 						    .ttl = (uint8_t)i,
 						    .tos = (uint8_t)(i * 4) },
@@ -231,8 +238,7 @@ static void expect_run(int fd, unsigned n, size_t len, size_t last)
 	for (i = 0; i < n; i++) {
 		size_t l = last && i + 1 == n ? last : len;
 
-		assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL),
-				 l);
+		assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), l);
 		assert_int_equal(got[0], (uint8_t)(big[0] + i));
 		assert_memory_equal(got + 1, big + 1, l - 1);
 	}
@@ -245,15 +251,16 @@ static void batches(const char *peer)
 	static const struct {
 		unsigned n;
 		size_t len, last;
-	} runs[] = { { 1, 100, 0 },	{ 2, 100, 0 },	 { 64, 100, 1 },
-		     { 64, 1400, 700 }, { 200, 64, 0 },	 { 300, 1200, 1199 },
-		     { 3, 30000, 0 },	{ 50, 1400, 1 }, { 40, 1, 0 },
+	} runs[] = { { 1, 100, 0 },     { 2, 100, 0 },   { 64, 100, 1 },
+		     { 64, 1400, 700 }, { 200, 64, 0 },  { 300, 1200, 1199 },
+		     { 3, 30000, 0 },   { 50, 1400, 1 }, { 40, 1, 0 },
 		     { 10, 100, 101 } };
 	int fd = env_socket(peer, 4000);
 	unsigned i;
 
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
-		env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
+		env_guest_sends(&(struct env_send){ .dst = peer,
+						    .sport = 5000,
 						    .dport = 4000,
 						    .n = runs[i].n,
 						    .last = runs[i].last },
@@ -290,8 +297,10 @@ static void test_gso_refused(void **state)
 
 	(void)state;
 	assert_int_equal(system("ip link set lo mtu 1500"), 0);
-	env_guest_sends(&(struct env_send){ .dst = PEER4, .sport = 5000,
-					    .dport = 4000, .n = 20,
+	env_guest_sends(&(struct env_send){ .dst = PEER4,
+					    .sport = 5000,
+					    .dport = 4000,
+					    .n = 20,
 					    .last = 5 },
 			big, 2000);
 	expect_run(fd, 20, 2000, 5);
@@ -306,7 +315,7 @@ static void uso(const char *peer)
 	static const struct {
 		uint16_t size;
 		size_t len;
-	} runs[] = { { 1000, 1000 }, { 1000, 999 }, { 1000, 1001 },
+	} runs[] = { { 1000, 1000 },  { 1000, 999 },  { 1000, 1001 },
 		     { 1400, 60000 }, { 100, 20050 }, { 1, 300 } };
 	int fd = env_socket(peer, 4000);
 	unsigned i;
@@ -314,16 +323,16 @@ static void uso(const char *peer)
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
 		size_t pos, size = runs[i].size, len = runs[i].len;
 
-		env_guest_sends(&(struct env_send){ .dst = peer, .sport = 5000,
+		env_guest_sends(&(struct env_send){ .dst = peer,
+						    .sport = 5000,
 						    .dport = 4000,
 						    .gso_size = runs[i].size },
 				big, len);
 		for (pos = 0; pos < len; pos += size) {
 			size_t l = len - pos < size ? len - pos : size;
 
-			assert_int_equal(env_recv(fd, got, sizeof(got), NULL,
-						  NULL),
-					 l);
+			assert_int_equal(
+				env_recv(fd, got, sizeof(got), NULL, NULL), l);
 			assert_memory_equal(got, big + pos, l);
 		}
 		assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), -1);
@@ -355,11 +364,11 @@ static void test_multicast(void **state)
 
 	(void)state;
 	inet_pton(AF_INET, "233.252.0.1", &m.imr_multiaddr);
-	assert_int_equal(setsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &m,
-				    sizeof(m)),
-			 0);
+	assert_int_equal(
+		setsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)), 0);
 	env_guest_sends(&(struct env_send){ .dst = "233.252.0.1",
-					    .sport = 5000, .dport = 4000,
+					    .sport = 5000,
+					    .dport = 4000,
 					    .ttl = 1 },
 			"who?", 4);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
@@ -381,18 +390,24 @@ static void test_multicast(void **state)
 
 static void test_multicast6(void **state)
 {
-	struct ipv6_mreq m = { .ipv6mr_interface = 1 };
 	int fd = env_socket("::", 4000), peer = env_socket(PEER6B, 4001);
+	struct ipv6_mreq m;
 	struct env_dgram d;
 	in_port_t port;
 
 	(void)state;
-	inet_pton(AF_INET6, "ff02::db8:0:1", &m.ipv6mr_multiaddr);
-	assert_int_equal(setsockopt(fd, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m,
-				    sizeof(m)),
+	assert_int_equal(system("ip link add v0 type veth peer v1 && "
+				"ip addr add 2001:db8:3::1/64 dev v0 nodad && "
+				"ip link set v1 up && ip link set v0 up"),
 			 0);
+	m.ipv6mr_interface = env.opts.v6.scope = if_nametoindex("v0");
+	inet_pton(AF_INET6, "ff02::db8:0:1", &m.ipv6mr_multiaddr);
+	assert_int_equal(
+		setsockopt(fd, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m, sizeof(m)),
+		0);
 	env_guest_sends(&(struct env_send){ .dst = "ff02::db8:0:1",
-					    .sport = 5000, .dport = 4000,
+					    .sport = 5000,
+					    .dport = 4000,
 					    .ttl = 1 },
 			"who?", 4);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
@@ -402,6 +417,7 @@ static void test_multicast6(void **state)
 	assert_int_equal(d.dport, 5000);
 	close(fd);
 	close(peer);
+	assert_int_equal(system("ip link del v0"), 0);
 }
 
 /* Broadcast: allowed, and our own does not come back to the guest */
@@ -412,9 +428,9 @@ static void broadcast(const char *dst)
 	in_port_t port;
 
 	sock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	env_guest_sends(&(struct env_send){ .dst = dst, .sport = 4000,
-					    .dport = 4000 },
-			"who?", 4);
+	env_guest_sends(
+		&(struct env_send){ .dst = dst, .sport = 4000, .dport = 4000 },
+		"who?", 4);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
 	assert_int_equal(port, 4000);
 	assert_true(env_guest_gets_nothing());
@@ -428,33 +444,38 @@ static void broadcast(const char *dst)
 static void test_broadcast(void **state)
 {
 	(void)state;
-	assert_int_equal(system("ip link add dummy0 type dummy && "
+	assert_int_equal(system("ip link add v0 type veth peer v1 && "
 				"ip addr add 192.0.2.65/27 broadcast + dev "
-				"dummy0 && ip link set dummy0 up && "
-				"ip route add default dev dummy0"),
+				"v0 && ip link set v1 up && "
+				"ip link set v0 up && "
+				"ip route add default dev v0"),
 			 0);
 	broadcast("192.0.2.95");
-	udp_env_reset(NULL);
+	assert_int_equal(udp_env_reset(NULL), 0);
 	broadcast("255.255.255.255");
-	assert_int_equal(system("ip link del dummy0"), 0);
+	assert_int_equal(system("ip link del v0"), 0);
 }
 
 /* Malformed: counted, dropped, no flow begun */
 static void test_malformed(void **state)
 {
-	const struct env_send s4 = { .dst = PEER4, .sport = 5000,
+	const struct env_send s4 = { .dst = PEER4,
+				     .sport = 5000,
 				     .dport = 4000 };
-	const struct env_send s6 = { .dst = PEER6, .sport = 5000,
+	const struct env_send s6 = { .dst = PEER6,
+				     .sport = 5000,
 				     .dport = 4000 };
 	/* source port 5000, destination port 4000, length, checksum */
-	static const uint8_t too_short[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 7,
-					     0,	   0 };
-	static const uint8_t too_long[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 9,
-					    0,	  0 };
-	static const uint8_t bad_sum[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 8,
-					   0x12, 0x34 };
+	static const uint8_t too_short[] = {
+		0x13, 0x88, 0x0f, 0xa0, 0, 7, 0, 0
+	};
+	static const uint8_t too_long[] = {
+		0x13, 0x88, 0x0f, 0xa0, 0, 9, 0, 0
+	};
+	static const uint8_t bad_sum[] = { 0x13, 0x88, 0x0f, 0xa0,
+					   0,    8,    0x12, 0x34 };
 	static const uint8_t no_sum[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 8, 0, 0 };
-	struct env_send ttl0 = s4, port0 = s4, lo = s4;
+	struct env_send port0 = s4, lo = s4;
 	int fd = env_socket(PEER4, 4000);
 
 	(void)state;
@@ -471,7 +492,6 @@ static void test_malformed(void **state)
 	assert_int_equal(env.udp.stats.bad_datagram, 8);
 	assert_int_equal(env.udp.stats.flows, 0);
 	assert_int_equal(env.flows.used, 0);
-	(void)ttl0;
 
 	/* IPv4 may go without checksum */
 	env_guest_raw(&s4, no_sum, 8);
@@ -483,15 +503,24 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, udp_env_reset)
 	const struct CMUnitTest tests[] = {
-		T(test_there_and_back4), T(test_there_and_back6),
-		T(test_host_loopback),	 T(test_filter),
-		T(test_port_taken),	 T(test_sizes),
-		T(test_ttl_tos4),	 T(test_ttl_tos6),
-		T(test_batches4),	 T(test_batches6),
-		T(test_batches_no_gso),	 T(test_gso_refused),
-		T(test_uso),		 T(test_uso_no_gso),
-		T(test_multicast),	 T(test_multicast6),
-		T(test_broadcast),	 T(test_malformed),
+		T(test_there_and_back4),
+		T(test_there_and_back6),
+		T(test_host_loopback),
+		T(test_filter),
+		T(test_port_taken),
+		T(test_sizes),
+		T(test_ttl_tos4),
+		T(test_ttl_tos6),
+		T(test_batches4),
+		T(test_batches6),
+		T(test_batches_no_gso),
+		T(test_gso_refused),
+		T(test_uso),
+		T(test_uso_no_gso),
+		T(test_multicast),
+		T(test_multicast6),
+		T(test_broadcast),
+		T(test_malformed),
 	};
 
 	return cmocka_run_group_tests(tests, udp_env_start, NULL);
