@@ -11,7 +11,7 @@ import stat
 import subprocess
 
 from netns import Netns
-from procs import (cmdline, descendants, pidfd_wait, wait_for)
+from procs import as_user, cmdline, descendants, pidfd_wait, wait_for
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -142,22 +142,15 @@ class Pasta:
         self.pidfd = self.procs.adopt(self.pid)
 
     def text(self):
-        """What pasta said."""
+        """What pasta said, its end if it was much."""
         with open(self.log, encoding="utf-8", errors="replace") as f:
-            return f.read()
+            return f.read()[-2000:]
 
     def running(self):
         """Whether pasta still lives."""
         if self.pidfd >= 0:
             return not pidfd_wait(self.pidfd, 0)
         return self.proc.poll() is None
-
-    def wrap(self, argv):
-        """Argument vector that runs argv as root of the inner user ns."""
-        if self.inner is None:
-            return self.ns.wrap(argv)
-        return ["nsenter", "--target", str(self.inner), "--user", "--net",
-                "--preserve-credentials", "--", *map(str, argv)]
 
     def run(self, *argv, **kw):
         """Run a program inside, as the (outer) superuser."""
@@ -178,7 +171,6 @@ class Pasta:
 
 def _under(argv, resolv, user):
     """Give argv its resolv.conf, then its user; nsenter comes before both."""
-    from procs import as_user
     return with_resolv(as_user(argv, user), resolv)
 
 
