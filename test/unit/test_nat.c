@@ -29,12 +29,16 @@ static union inany_addr addr(const char *text)
 static struct guest guest_both(void)
 {
 	struct guest g = {
-		.v4 = { .on = true, .addr = addr("192.0.2.10"),
-			.seen = addr("192.0.2.11"), .gw = addr("192.0.2.1"),
+		.v4 = { .on = true,
+			.addr = addr("192.0.2.10"),
+			.seen = addr("192.0.2.11"),
+			.gw = addr("192.0.2.1"),
 			.our = addr("192.0.2.1") },
-		.v6 = { .on = true, .addr = addr("2001:db8::10"),
+		.v6 = { .on = true,
+			.addr = addr("2001:db8::10"),
 			.seen = addr("2001:db8::11"),
-			.ll_seen = addr("fe80::11"), .gw = addr("fe80::1"),
+			.ll_seen = addr("fe80::11"),
+			.gw = addr("fe80::1"),
 			.our = addr("fe80::1") },
 	};
 
@@ -196,7 +200,8 @@ static void test_from_tap(void **state)
 	for (i = 0; i < sizeof(tap_cases) / sizeof(*tap_cases); i++) {
 		c = &tap_cases[i];
 		set_up(c->flags, &opts, &guest);
-		tap = (struct flowside){ .eaddr = addr(c->src), .eport = 4321,
+		tap = (struct flowside){ .eaddr = addr(c->src),
+					 .eport = 4321,
 					 .oaddr = addr(c->dst),
 					 .oport = c->dport };
 		memset(&host, 0xa5, sizeof(host));
@@ -217,16 +222,16 @@ static void test_from_tap(void **state)
 
 struct in_case {
 	unsigned flags;
-	uint8_t pif;	   /* of the rule */
+	uint8_t pif;       /* of the rule */
 	const char *taddr; /* of the rule, NULL: none */
 	const char *src, *dst;
 	enum pif want;
-	const char *to;	  /* who is reached */
+	const char *to;   /* who is reached */
 	const char *from; /* who is seen */
 };
 
-#define H PIF_HOST
-#define N PIF_SPLICE
+#define H    PIF_HOST
+#define N    PIF_SPLICE
 #define NONE PIF_NONE, NULL, NULL
 
 static const struct in_case in_cases[] = {
@@ -359,12 +364,17 @@ static void test_from_listener(void **state)
 	for (i = 0; i < sizeof(in_cases) / sizeof(*in_cases); i++) {
 		c = &in_cases[i];
 		set_up(c->flags, &opts, &guest);
-		rule = (struct fwd_rule){ .proto = T, .pif = c->pif,
-					  .dual = true, .first = 80,
-					  .last = 89, .to = 8080,
+		rule = (struct fwd_rule){ .proto = T,
+					  .pif = c->pif,
+					  .dual = true,
+					  .first = 80,
+					  .last = 89,
+					  .to = 8080,
 					  .taddr = addr(c->taddr) };
-		ini = (struct flowside){ .eaddr = addr(c->src), .eport = 4321,
-					 .oaddr = addr(c->dst), .oport = 85 };
+		ini = (struct flowside){ .eaddr = addr(c->src),
+					 .eport = 4321,
+					 .oaddr = addr(c->dst),
+					 .oport = 85 };
 		memset(&tgt, 0xa5, sizeof(tgt));
 		got = fwd_from_listener(&fwd, &rule, &ini, &tgt);
 		if (got != c->want)
@@ -388,15 +398,13 @@ static void test_ports(void **state)
 		in_port_t first, last, to, port;
 		unsigned want; /* 0: drop */
 	} cases[] = {
-		{ 80, 80, 80, 80, 80 },
-		{ 80, 89, 8080, 80, 8080 },
-		{ 80, 89, 8080, 89, 8089 },
-		{ 80, 89, 8080, 79, 0 },
-		{ 80, 89, 8080, 90, 0 },
-		{ 8080, 8081, 80, 8081, 81 },
+		{ 80, 80, 80, 80, 80 },        { 80, 89, 8080, 80, 8080 },
+		{ 80, 89, 8080, 89, 8089 },    { 80, 89, 8080, 79, 0 },
+		{ 80, 89, 8080, 90, 0 },       { 8080, 8081, 80, 8081, 81 },
 		{ 1, 65535, 1, 65535, 65535 },
 	};
-	struct flowside ini = { .eaddr = addr("203.0.113.7"), .eport = 1,
+	struct flowside ini = { .eaddr = addr("203.0.113.7"),
+				.eport = 1,
 				.oaddr = addr("198.51.100.1") };
 	struct fwd_opts opts;
 	struct guest guest;
