@@ -103,7 +103,7 @@ static int listen_text(char *text, size_t len)
 
 	assert_int_equal(pipe(p), 0);
 	dup2(p[1], 2);
-	rc = fwd_listen(&fwd);
+	rc = fwd_listen(&fwd, PIF_HOST);
 	dup2(err_fd, 2);
 	close(err_fd);
 	close(p[1]);
@@ -124,7 +124,7 @@ static void test_tcp(void **state)
 	add(&opts.host, "192.0.2.1", IPPROTO_TCP, 8082, 8082);
 	add(&opts.host, "::", IPPROTO_TCP, 8083, 8083);
 	add(&opts.host, "0.0.0.0", IPPROTO_TCP, 8084, 8084)->scan = true;
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	assert_int_equal(fwd.nlisteners, 4);
 	assert_int_equal(fwd.listener[1].port, 8081);
 	assert_ptr_equal(fwd.listener[1].rule, &opts.host.rule[0]);
@@ -154,7 +154,7 @@ static void test_reference(void **state)
 
 	(void)state;
 	add(&opts.host, NULL, IPPROTO_TCP, 8080, 8083);
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	assert_int_equal(dial("127.0.0.1", 8082), 0);
 	assert_int_equal(epoll_wait(loop.epfd, &ev, 1, 0), 1);
 	ref.u64 = ev.data.u64;
@@ -168,14 +168,14 @@ static void test_families(void **state)
 	(void)state;
 	guest.v6.on = false;
 	add(&opts.host, NULL, IPPROTO_TCP, 8080, 8080);
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	assert_int_equal(dial("127.0.0.1", 8080), 0);
 	assert_int_equal(dial("::1", 8080), ECONNREFUSED);
 	fwd_close(&fwd);
 
 	guest.v4.on = false;
 	guest.v6.on = true;
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	assert_int_equal(dial("127.0.0.1", 8080), ECONNREFUSED);
 	assert_int_equal(dial("::1", 8080), 0);
 }
@@ -186,15 +186,15 @@ static void test_splice(void **state)
 	(void)state;
 	fwd.netns = &netns;
 	add(&opts.splice, NULL, IPPROTO_TCP, 8080, 8080);
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_SPLICE), 0);
 	assert_int_equal(dial("127.0.0.1", 8080), 0);
 	assert_int_equal(dial("127.9.9.9", 8080), 0);
 	assert_int_equal(dial("::1", 8080), 0);
 	assert_int_equal(fwd.listener[0].rule->pif, PIF_SPLICE);
 	fwd_close(&fwd);
 
-	fwd.netns = NULL; /* passt: there is none */
-	assert_int_equal(fwd_listen(&fwd), 0);
+	/* Each pif has rules of its own */
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	assert_int_equal(fwd.nlisteners, 0);
 }
 
@@ -216,7 +216,7 @@ static void test_udp(void **state)
 
 	(void)state;
 	add(&opts.host, NULL, IPPROTO_UDP, 8053, 8053);
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	for (i = 0; i < 3; i++) {
 		a = addr(to[i]);
 		len = sockaddr_from_inany(&sa, &a, 8053, 0);
@@ -285,7 +285,7 @@ static void test_weak(void **state)
 	(void)state;
 	r = add(&opts.host, "0.0.0.0", IPPROTO_TCP, 8080, 8082);
 	r->weak = true;
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	assert_int_equal(fwd.nlisteners, 2);
 	assert_int_equal(dial("127.0.0.1", 8082), 0);
 	fwd_close(&fwd);
@@ -337,7 +337,7 @@ static void test_denied(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 }
 
 static void test_messages(void **state)
@@ -351,7 +351,7 @@ static void test_messages(void **state)
 	assert_non_null(strstr(text, "UDP on 203.0.113.77"));
 	assert_non_null(strstr(text, "--freebind"));
 	opts.freebind = true;
-	assert_int_equal(fwd_listen(&fwd), 0);
+	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	fwd_close(&fwd);
 	snprintf(r->ifname, sizeof(r->ifname), "nosuchif");
 	assert_int_equal(listen_text(text, sizeof(text)), -ENODEV);
