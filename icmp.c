@@ -81,7 +81,7 @@ static const struct ping_af *ping_af(const union inany_addr *a)
 	return &ping_afs[inany_v4(a) ? 1 : 0];
 }
 
-/* #syscalls sendmsg recvmsg getsockname getegid close */
+/* #syscalls sendmsg recvmsg getsockname close */
 
 /* A message received from a ping socket, or from its error queue */
 static uint8_t ping_buf[IPV4_MAX_LEN];
@@ -111,9 +111,9 @@ static void ping_refused(struct icmp *icmp, const struct ping_af *af, int rc)
 		return;
 	*said = true;
 	if (rc == -EACCES || rc == -EPERM)
-		warn("%s echo requests are dropped: group %lu may not use ping "
+		warn("%s echo requests are dropped: group %u may not use ping "
 		     "sockets, see sysctl " PING_SYSCTL,
-		     af->name, (unsigned long)getegid());
+		     af->name, icmp->gid);
 	else
 		warn("%s echo requests are dropped: no ping socket: %s",
 		     af->name, errstr(rc));

@@ -19,6 +19,7 @@ struct icmp_stats {
 
 /**
  * struct icmp - Echo of one instance; collaborators filled by the caller
+ * @gid:	Our group, as the host numbers it, for messages
  * @denied4, @denied6: Said once that ping sockets are not permitted
  */
 struct icmp {
@@ -26,6 +27,7 @@ struct icmp {
 	struct loop *loop;
 	struct flow_table *flows;
 	struct fwd *fwd;
+	unsigned gid;
 	bool denied4, denied6;
 	struct icmp_stats stats;
 };

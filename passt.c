@@ -346,6 +346,8 @@ static void protocols_init(struct passt *p)
 	dhcpv6_init(&p->dhcpv6);
 	p->icmp = (struct icmp){ .tap = &p->tap, .loop = &p->loop,
 				 .flows = &p->flows, .fwd = &p->fwd };
+	p->icmp.gid = p->conf.isolation.gid == (gid_t)-1 ?
+			      getegid() : p->conf.isolation.gid;
 	p->tcp = (struct tcp){ .tap = &p->tap, .loop = &p->loop,
 			       .flows = &p->flows, .fwd = &p->fwd,
 			       .netns = pasta ? &p->netns : NULL,
