@@ -38,6 +38,7 @@ struct udp_link {
  *		for side INISIDE if that has no socket; FLOW_NONE: none
  * @scope:	Interface of a link-local peer of the socket side
  * @room:	Payload bytes worth reserving for a datagram to the tap
+ * @seg:	Size that all datagrams of the last batch to the tap had, or 0
  * @want:	Datagrams worth reserving frames for
  * @ttl, @tos:	As set on the socket, @ttl 0: not set yet
  * @seen:	Datagrams from each side, stops at UDP_SEEN_STREAM
@@ -55,7 +56,7 @@ struct udp_flow {
 	struct udp_link lru, wait;
 	uint32_t listener;
 	uint32_t scope;
-	uint16_t room;
+	uint16_t room, seg;
 	uint8_t want;
 	uint8_t ttl, tos;
 	uint8_t seen[2];

@@ -9,6 +9,11 @@
  * so, and it is the host's datagram; and those that need to be looked at one by
  * one, from peers that the socket is not connected to.
  *
+ * If the tap's receiver cuts datagrams itself (USO), and the last batch was all of
+ * one size, the next is read into slices of that size in few large frames: while
+ * the guess holds, datagrams lie one behind the other as they have to, without
+ * having been copied. The first that is shorter ends a frame.
+ *
  * If the tap takes nothing, datagrams stay in the socket, whose buffer is the
  * queue, and it is for the kernel to drop what exceeds it.
  */
@@ -22,6 +27,12 @@
 #include "udp/internal.h"
 
 /* #syscalls recvmmsg */
+
+/* Datagrams in one frame to be cut: linux/udp.h, UDP_MAX_SEGMENTS, as it was at
+ * first; and in a batch, for trying that
+ */
+#define SEGS_MAX 64
+#define SEGS_MIN 8
 
 /* Payload buffers of one frame that we can use, and one behind */
 #define FRAME_IOVS 3
@@ -213,36 +224,60 @@ bool udp_tap_datagram(struct udp *u, const struct flowside *tap,
 	return true;
 }
 
-/* Point messages at frames, and at our buffers behind them */
-static void prepare(const struct batch *b, size_t room)
+/**
+ * struct layout - How datagrams lie in frames
+ * @slice:	Room for one, bytes
+ * @per:	Slices in a frame
+ * @n:		Slices in all
+ */
+struct layout {
+	size_t slice;
+	unsigned per, n;
+};
+
+/* Where a datagram goes in the frames lent */
+static struct iov_tail slice_of(const struct batch *b, const struct layout *lay,
+				unsigned i)
 {
-	unsigned i, j;
+	const struct frame *f = &b->frame[i / lay->per];
+	struct iov_tail t = iov_tail_init(f->iov, f->iovcnt,
+					  i % lay->per * lay->slice);
 
-	for (i = 0; i < b->n; i++) {
-		const struct frame *f = &b->frame[i];
-		struct iovec *v = iovs[i];
+	if (t.len > lay->slice)
+		iov_tail_trim(&t, lay->slice);
+	return t;
+}
 
-		for (j = 0; j < f->iovcnt && j < FRAME_IOVS; j++)
-			*v++ = f->iov[j];
-		*v++ = (struct iovec){ udp_buf(i) + room,
-				       UDP_PAYLOAD_MAX - room };
+/* Point messages at slices of frames, and at our buffers behind them */
+static void prepare(const struct batch *b, const struct layout *lay)
+{
+	unsigned i;
+
+	for (i = 0; i < lay->n; i++) {
+		struct iov_tail t = slice_of(b, lay, i);
+		int cnt = iov_tail_iov(&t, iovs[i], FRAME_IOVS);
+
+		if (cnt < 0) /* in too many pieces: all to our buffer */
+			cnt = 0;
+		iovs[i][cnt] = (struct iovec){ udp_buf(i) + lay->slice,
+					       UDP_PAYLOAD_MAX - lay->slice };
 		msgs[i].msg_hdr =
 			(struct msghdr){ .msg_name = &names[i],
 					 .msg_namelen = sizeof(names[i]),
 					 .msg_iov = iovs[i],
-					 .msg_iovlen = (size_t)(v - iovs[i]),
+					 .msg_iovlen = (size_t)cnt + 1,
 					 .msg_control = ctl[i],
 					 .msg_controllen = sizeof(ctl[i]) };
 	}
 }
 
 /* Bring a datagram received into a frame together in our buffer */
-static void unframe(const struct frame *f, unsigned i, size_t room)
+static void unframe(const struct batch *b, const struct layout *lay, unsigned i)
 {
-	size_t len = msgs[i].msg_len < room ? msgs[i].msg_len : room;
-	struct iov_tail t = iov_tail_init(f->iov, f->iovcnt, 0);
+	struct iov_tail t = slice_of(b, lay, i);
+	size_t len = msgs[i].msg_len;
 
-	iov_tail_copy(&t, udp_buf(i), len);
+	iov_tail_copy(&t, udp_buf(i), len < lay->slice ? len : lay->slice);
 }
 
 /* Is it the peer's? */
@@ -298,22 +333,117 @@ static void one_by_one(struct udp *u, struct udp_flow *f, unsigned side,
 	}
 }
 
-/* Learn from a batch for the next: room and number */
+/* Learn from a batch for the next: room, number, and size if all have the same
+ * (but for a shorter one at the end)
+ */
 static void adapt(struct udp_flow *f, unsigned asked, unsigned n)
 {
-	size_t max = UDP_ROOM_MIN;
+	size_t max = UDP_ROOM_MIN, first = n ? msgs[0].msg_len : 0;
+	bool even = first && n >= SEGS_MIN;
 	unsigned i;
 
-	for (i = 0; i < n; i++)
-		if (msgs[i].msg_len > max)
-			max = msgs[i].msg_len;
+	for (i = 0; i < n; i++) {
+		size_t len = msgs[i].msg_len;
+
+		if (len > max)
+			max = len;
+		if (len != first && (len > first || i + 1 < n))
+			even = false;
+	}
 	f->room = (uint16_t)max;
+	f->seg = even ? (uint16_t)first : 0;
 	if (n == asked)
 		f->want = n < UDP_BATCH / 4 ? (uint8_t)(n * 4) : UDP_BATCH;
 	else if (n < f->want / 4U)
 		f->want /= 2;
 	if (f->want < UDP_WANT_MIN)
 		f->want = UDP_WANT_MIN;
+}
+
+/* Choose how to read a batch, borrow frames for it. Return: NULL if blocked */
+static struct batch *borrow(struct udp *u, const struct udp_flow *f, bool v4,
+			    struct layout *lay)
+{
+	size_t gso = u->tap->facts.gso_udp, max = payload_max(u, v4);
+	size_t limit = IPV4_MAX_LEN - ip_len(v4) - sizeof(struct udphdr);
+	struct batch *b;
+
+	if (gso > limit)
+		gso = limit;
+	lay->slice = f->room < max ? f->room : max;
+	lay->per = 1;
+	if (f->seg && f->seg <= max && gso >= 2U * f->seg &&
+	    f->want >= SEGS_MIN) {
+		lay->slice = f->seg;
+		lay->per = gso / f->seg < SEGS_MAX ? (unsigned)(gso / f->seg)
+						   : SEGS_MAX;
+		if (lay->per > f->want)
+			lay->per = f->want;
+	}
+	b = tap_reserve(u->tap, (f->want + lay->per - 1) / lay->per,
+			frame_l3_len(v4) + sizeof(struct udphdr),
+			lay->per * lay->slice);
+	if (b)
+		lay->n = b->n * lay->per < UDP_BATCH ? b->n * lay->per
+						     : UDP_BATCH;
+	return b;
+}
+
+/* Datagrams from @i on that lie in one frame as they must: of one size, but for
+ * a shorter one at the end, and the peer's. @total: their bytes
+ */
+static unsigned run_of(const struct udp_flow *f, unsigned side,
+		       const struct layout *lay, unsigned i, unsigned n,
+		       size_t *total)
+{
+	unsigned k = 0;
+
+	*total = 0;
+	while (k < lay->per && i + k < n && !f->unconnected) {
+		size_t len = msgs[i + k].msg_len;
+
+		if (len > lay->slice || (k && !len) ||
+		    !from_peer(i + k, &f->f.side[side]))
+			break;
+		*total += len;
+		k++;
+		if (len < lay->slice)
+			break;
+	}
+	return k;
+}
+
+/* Complete frames as long as datagrams are where they must be.
+ *
+ * Return: frames; @done is told how many datagrams are in them
+ */
+static unsigned finish(struct udp *u, struct udp_flow *f, unsigned side,
+		       struct batch *b, const struct layout *lay, unsigned n,
+		       unsigned *done)
+{
+	const struct flowside *tap = &f->f.side[!side];
+	const struct l3_spec l3 = { .src = &tap->oaddr,
+				    .dst = &tap->eaddr,
+				    .proto = IPPROTO_UDP };
+	unsigned nframes = 0, i, k;
+
+	/* What follows an incomplete frame is not where the next one begins */
+	for (i = 0; i < n && i % lay->per == 0; i += k) {
+		struct frame *fr = &b->frame[nframes];
+		size_t total;
+
+		k = run_of(f, side, lay, i, n, &total);
+		if (!k)
+			break;
+		push_headers(u, fr, &l3, tap->oport, tap->eport, total);
+		if (k > 1) {
+			fr->gso = FRAME_GSO_UDP;
+			fr->gso_size = (uint16_t)lay->slice;
+		}
+		nframes++;
+	}
+	*done = i;
+	return nframes;
 }
 
 /* Read one batch. @full is told whether there may be more.
@@ -323,45 +453,30 @@ static void adapt(struct udp_flow *f, unsigned asked, unsigned n)
 static int read_batch(struct udp *u, struct udp_flow *f, unsigned side,
 		      bool *full)
 {
-	const struct flowside *tap = &f->f.side[!side];
-	const struct l3_spec l3 = { .src = &tap->oaddr,
-				    .dst = &tap->eaddr,
-				    .proto = IPPROTO_UDP };
-	bool v4 = inany_v4(&tap->eaddr);
-	size_t room = payload_max(u, v4);
-	unsigned i, good, asked;
+	unsigned i, done, nframes, got;
+	struct layout lay;
 	struct batch *b;
 	int n;
 
-	if (f->room < room)
-		room = f->room;
-	b = tap_reserve(u->tap, f->want,
-			frame_l3_len(v4) + sizeof(struct udphdr), room);
+	b = borrow(u, f, inany_v4(&f->f.side[!side].eaddr), &lay);
 	if (!b)
 		return -ENOBUFS;
-	prepare(b, room);
-	asked = b->n;
-	n = recvmmsg(f->fd[side], msgs, asked, MSG_DONTWAIT, NULL);
+	prepare(b, &lay);
+	n = recvmmsg(f->fd[side], msgs, lay.n, MSG_DONTWAIT, NULL);
 	if (n < 0) {
 		n = -errno;
 		tap_submit(u->tap, b, 0);
 		return n;
 	}
-
-	for (good = 0; good < (unsigned)n; good++) {
-		if (f->unconnected || msgs[good].msg_len > room ||
-		    !from_peer(good, &f->f.side[side]))
-			break;
-		push_headers(u, &b->frame[good], &l3, tap->oport, tap->eport,
-			     msgs[good].msg_len);
-	}
-	for (i = good; i < (unsigned)n; i++)
-		unframe(&b->frame[i], i, room);
-	tap_submit(u->tap, b, good);
-	for (i = good; i < (unsigned)n && u->reading; i++)
+	got = (unsigned)n;
+	nframes = finish(u, f, side, b, &lay, got, &done);
+	for (i = done; i < got; i++)
+		unframe(b, &lay, i);
+	tap_submit(u->tap, b, nframes);
+	adapt(f, lay.n, got);
+	*full = got == lay.n;
+	for (i = done; i < got && u->reading; i++)
 		one_by_one(u, f, side, i);
-	adapt(f, asked, (unsigned)n);
-	*full = (unsigned)n == asked;
 	return n;
 }
 

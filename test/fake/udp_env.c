@@ -28,6 +28,10 @@ static uint8_t pbytes[4 << 20];
 static uint8_t assembled[70000];
 static unsigned next_frame;
 
+/* Open sockets of a test, so that those of one that failed are gone */
+static int socks[32];
+static unsigned nsocks;
+
 int env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
 {
 	int rc;
@@ -125,12 +129,20 @@ static void set_guest(void)
 	g->v6.gw = g->v6.our = env_addr(GW6);
 }
 
+void env_forget(void)
+{
+	tap_mem_reset();
+	next_frame = 0;
+}
+
 int udp_env_reset(void **state)
 {
 	const struct siphash_key key = { { 1, 2 } };
 	const struct tap_upcalls up = { 0 };
 
 	(void)state;
+	while (nsocks)
+		close(socks[--nsocks]);
 	if (env.flows.slots) {
 		flow_close_all(&env.flows, PIF_NONE);
 		flow_run_deferred(&env.flows);
@@ -141,9 +153,8 @@ int udp_env_reset(void **state)
 		       sizeof(*env.fwd.listener) * FWD_LISTENERS_MAX);
 		close(env.loop.epfd);
 	}
-	tap_mem_reset();
+	env_forget();
 	tap_mem.blocked = tap_mem.offload = false;
-	next_frame = 0;
 
 	set_guest();
 	memset(&env.opts, 0, sizeof(env.opts));
@@ -185,7 +196,20 @@ int env_socket(const char *addr, in_port_t port)
 	assert_true(fd >= 0);
 	sock_set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20);
 	sock_set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, 4 << 20);
+	assert_true(nsocks < sizeof(socks) / sizeof(socks[0]));
+	socks[nsocks++] = fd;
 	return fd;
+}
+
+void env_close(int fd)
+{
+	unsigned i;
+
+	for (i = 0; i < nsocks && socks[i] != fd; i++)
+		;
+	assert_true(i < nsocks);
+	socks[i] = socks[--nsocks];
+	close(fd);
 }
 
 int env_ns_socket(const char *addr, in_port_t port)
@@ -363,8 +387,9 @@ static uint8_t *next_packet(struct env_dgram *d, size_t *len, size_t *off,
 	struct ip6_hdr h6;
 	struct iphdr h4;
 
-	assert_true(tap_mem.len[next_frame] <=
-		    env.udp.mtu + sizeof(struct ether_header));
+	assert_true(tap_mem.gso_size[next_frame] ||
+		    tap_mem.len[next_frame] <=
+			    env.udp.mtu + sizeof(struct ether_header));
 	d->gso_size = tap_mem.gso_size[next_frame++];
 	memcpy(&eh, p, sizeof(eh));
 	p += sizeof(eh);

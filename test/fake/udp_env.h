@@ -88,9 +88,14 @@ union inany_addr env_addr(const char *text);
  * @addr:	Bound to
  * @port:	Likewise, 0: any
  *
- * Return: descriptor, non-blocking
+ * Return: descriptor, non-blocking; closed by env_close() or udp_env_reset()
  */
 int env_socket(const char *addr, in_port_t port);
+
+/**
+ * env_close() - Close a socket from env_socket() or env_ns_socket()
+ */
+void env_close(int fd);
 
 /**
  * env_ns_socket() - The same in the namespace that is spliced to
@@ -174,6 +179,11 @@ void env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
  * second
  */
 bool env_guest_gets(struct env_dgram *d);
+
+/**
+ * env_forget() - Forget frames: there is room for TAP_MEM_FRAMES of them
+ */
+void env_forget(void);
 
 /**
  * env_guest_gets_nothing() - Is there no datagram for the guest?

@@ -66,7 +66,7 @@ static void there_and_back(const char *peer, const char *guest)
 		"ping", 4);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 4);
 	assert_int_equal(env.udp.stats.flows, 1);
-	close(fd);
+	env_close(fd);
 }
 
 static void test_there_and_back4(void **state)
@@ -98,7 +98,7 @@ static void test_host_loopback(void **state)
 	env_send_to(fd, "127.0.0.1", port, "b", 1);
 	assert_true(env_guest_gets(&d));
 	assert_addr(&d.src, GW4);
-	close(fd);
+	env_close(fd);
 }
 
 /* Nobody but the peer is let in */
@@ -119,8 +119,8 @@ static void test_filter(void **state)
 	assert_true(env_guest_gets(&d));
 	assert_memory_equal(d.payload, "good", 4);
 	assert_true(env_guest_gets_nothing());
-	close(fd);
-	close(other);
+	env_close(fd);
+	env_close(other);
 }
 
 /* Source port of somebody else on the host: another one does */
@@ -141,8 +141,8 @@ static void test_port_taken(void **state)
 	env_send_to(fd, PEER4, port, "b", 1);
 	assert_true(env_guest_gets(&d));
 	assert_int_equal(d.dport, 5000);
-	close(fd);
-	close(taken);
+	env_close(fd);
+	env_close(taken);
 }
 
 /* Sizes from nothing to all that fits, both ways, both families */
@@ -175,7 +175,7 @@ static void test_sizes(void **state)
 			assert_int_equal(d.len, n);
 			assert_memory_equal(d.payload, big, n);
 		}
-		close(fd);
+		env_close(fd);
 	}
 }
 
@@ -214,7 +214,7 @@ static void ttl_and_tos(const char *peer, int level, int ttl_opt, int ttl_type,
 		assert_int_equal(ttl, i);
 		assert_int_equal(tos, i * 4);
 	}
-	close(fd);
+	env_close(fd);
 }
 
 static void test_ttl_tos4(void **state)
@@ -268,7 +268,7 @@ static void batches(const char *peer)
 		expect_run(fd, runs[i].n, runs[i].len, runs[i].last);
 	}
 	assert_int_equal(env.udp.stats.send_failed, 0);
-	close(fd);
+	env_close(fd);
 }
 
 static void test_batches4(void **state)
@@ -306,7 +306,7 @@ static void test_gso_refused(void **state)
 	expect_run(fd, 20, 2000, 5);
 	assert_int_equal(env.udp.stats.send_failed, 0);
 	assert_int_equal(system("ip link set lo mtu 65536"), 0);
-	close(fd);
+	env_close(fd);
 }
 
 /* What the guest left to be cut, is cut: by the kernel or by us */
@@ -337,7 +337,7 @@ static void uso(const char *peer)
 		}
 		assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), -1);
 	}
-	close(fd);
+	env_close(fd);
 }
 
 static void test_uso(void **state)
@@ -384,8 +384,8 @@ static void test_multicast(void **state)
 	env_send_to(env_socket("127.0.0.1", 4002), "127.0.0.1", port, "lo", 2);
 	assert_true(env_guest_gets(&d));
 	assert_addr(&d.src, GW4);
-	close(fd);
-	close(peer);
+	env_close(fd);
+	env_close(peer);
 }
 
 static void test_multicast6(void **state)
@@ -415,8 +415,8 @@ static void test_multicast6(void **state)
 	assert_true(env_guest_gets(&d));
 	assert_addr(&d.src, PEER6B);
 	assert_int_equal(d.dport, 5000);
-	close(fd);
-	close(peer);
+	env_close(fd);
+	env_close(peer);
 	assert_int_equal(system("ip link del v0"), 0);
 }
 
@@ -434,11 +434,11 @@ static void broadcast(const char *dst)
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
 	assert_int_equal(port, 4000);
 	assert_true(env_guest_gets_nothing());
-	close(fd);
+	env_close(fd);
 	env_send_to(peer, HOST4, port, "me", 2);
 	assert_true(env_guest_gets(&d));
 	assert_addr(&d.src, PEER4B);
-	close(peer);
+	env_close(peer);
 }
 
 static void test_broadcast(void **state)
@@ -496,7 +496,7 @@ static void test_malformed(void **state)
 	/* IPv4 may go without checksum */
 	env_guest_raw(&s4, no_sum, 8);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 0);
-	close(fd);
+	env_close(fd);
 }
 
 int main(void)

@@ -87,7 +87,7 @@ static void inbound(const char *rule, const char *peer, const char *asked,
 		assert_int_equal(port, 6000);
 	}
 	assert_int_equal(env.udp.stats.flows, 1);
-	close(fd);
+	env_close(fd);
 }
 
 static void test_inbound4(void **state)
@@ -151,7 +151,7 @@ static void test_order(void **state)
 	assert_true(env_guest_gets_nothing());
 	assert_int_equal(env.udp.stats.flows, 8);
 	for (i = 0; i < 8; i++)
-		close(fd[i]);
+		env_close(fd[i]);
 }
 
 /* No descriptors left: the listener serves all */
@@ -199,14 +199,14 @@ static void no_fds(const char *peer, const char *asked)
 	assert_int_equal(env.udp.stats.no_fd, 2);
 
 	/* Nobody listens there any more: told by the listener's queue */
-	close(b);
+	env_close(b);
 	env_guest_sends(
 		&(struct env_send){ .dst = peer, .sport = 6000, .dport = 7001 },
 		"cc", 2);
 	assert_true(env_guest_gets(&d));
 	assert_int_equal(d.proto,
 			 strchr(peer, ':') ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
-	close(a);
+	env_close(a);
 }
 
 static void test_no_fds4(void **state)
@@ -255,8 +255,8 @@ static void splice(enum pif pif, const char *server, const char *lo)
 	}
 	assert_int_equal(env.udp.stats.spliced, 1);
 	assert_true(env_guest_gets_nothing());
-	close(fd);
-	close(srv);
+	env_close(fd);
+	env_close(srv);
 }
 
 static void test_splice_in4(void **state)
@@ -311,8 +311,8 @@ static void test_splice_burst(void **state)
 		assert_int_equal(got[0], (uint8_t)i);
 	}
 	assert_int_equal(env.udp.stats.flows, 1);
-	close(fd);
-	close(srv);
+	env_close(fd);
+	env_close(srv);
 }
 
 /* The guest's MTU is small: fragments, reassembled by the test */
@@ -349,7 +349,7 @@ static void fragments(const char *peer)
 		assert_int_equal(d.len, 30);
 		assert_memory_equal(d.payload, big, 30);
 	}
-	close(fd);
+	env_close(fd);
 }
 
 static void test_fragments4(void **state)
@@ -362,6 +362,118 @@ static void test_fragments6(void **state)
 {
 	(void)state;
 	fragments(PEER6);
+}
+
+/* The guest is left to cut: frames are few, and what they hold is right, also
+ * when sizes change, when others' datagrams are between, and at the end
+ */
+static void uso(const char *peer)
+{
+	static const struct {
+		unsigned n;
+		size_t len, last;
+		unsigned frames; /* at most */
+	} c[] = { { 300, 1000, 1000, 26 }, { 300, 1000, 1, 26 },
+		  { 64, 300, 300, 64 },    { 300, 300, 299, 16 },
+		  { 40, 9000, 9000, 40 },  { 10, 0, 0, 10 },
+		  { 200, 1, 1, 40 },       { 100, 40000, 40000, 100 } };
+	struct env_send s = { .dst = peer, .sport = 5000, .dport = 4000 };
+	int fd = env_socket(peer, 4000);
+	unsigned i;
+
+	fill();
+	tap_mem.offload = true;
+	env.tap.facts.gso_udp = 65000;
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		unsigned j, frames = 0;
+		struct env_dgram d;
+
+		env_guest_sends(&s, "a", 1);
+		tap_mem.blocked = true; /* so that they all wait */
+		for (j = 0; j < c[i].n; j++) {
+			big[0] = (uint8_t)j;
+			env_send_to(fd, peer, 5000, big,
+				    j + 1 < c[i].n ? c[i].len : c[i].last);
+		}
+		env_turns();
+		tap_mem.blocked = false;
+		udp_tap_ready(&env.udp);
+		env.loop.busy = true;
+		for (j = 0; j < c[i].n; frames++) {
+			size_t pos = 0;
+
+			assert_true(env_guest_gets(&d));
+			do {
+				size_t len = j + 1 < c[i].n ? c[i].len
+							    : c[i].last;
+
+				assert_true(d.len - pos >= len);
+				if (!len)
+					break;
+				assert_int_equal(d.payload[pos], (uint8_t)j);
+				assert_memory_equal(d.payload + pos + 1,
+						    big + 1, len - 1);
+				assert_true(!d.gso_size || len == d.gso_size ||
+					    pos + len == d.len);
+				pos += len;
+			} while (++j < c[i].n && pos < d.len && d.gso_size);
+			j += !c[i].len;
+			assert_int_equal(pos, d.len);
+		}
+		assert_true(env_guest_gets_nothing());
+		if (frames > c[i].frames)
+			fail_msg("row %u: %u frames", i, frames);
+		env_forget();
+	}
+	env_close(fd);
+}
+
+static void test_uso4(void **state)
+{
+	(void)state;
+	uso(PEER4);
+}
+
+static void test_uso6(void **state)
+{
+	(void)state;
+	uso(PEER6);
+}
+
+/* Sizes that change all the time are never cut wrongly */
+static void test_uso_mixed(void **state)
+{
+	struct env_send s = { .dst = PEER4, .sport = 5000, .dport = 4000 };
+	int fd = env_socket(PEER4, 4000);
+	uint32_t rnd = 1, lens[400];
+	struct env_dgram d;
+	unsigned i, j;
+
+	(void)state;
+	fill();
+	tap_mem.offload = true;
+	env.tap.facts.gso_udp = 65000;
+	env_guest_sends(&s, "a", 1);
+	for (i = 0; i < 400; i++) {
+		rnd = rnd * 1103515245 + 12345;
+		lens[i] = i && rnd >> 28 ? lens[i - 1] : rnd >> 16 & 0x7ff;
+		env_send_to(fd, PEER4, 5000, big + i, lens[i]);
+	}
+	for (j = 0; j < 400;) {
+		size_t pos = 0;
+
+		assert_true(env_guest_gets(&d));
+		do {
+			assert_memory_equal(d.payload + pos, big + j, lens[j]);
+			pos += lens[j];
+			if (d.gso_size && pos < d.len)
+				assert_int_equal(lens[j], d.gso_size);
+			j++;
+		} while (pos < d.len);
+		assert_int_equal(pos, d.len);
+	}
+	assert_true(env_guest_gets_nothing());
+	env_close(fd);
 }
 
 /* The tap takes nothing for a while: nothing is lost, nothing spins */
@@ -403,7 +515,7 @@ static void test_blocked(void **state)
 	flow_close_all(&env.flows, PIF_NONE);
 	udp_tap_ready(&env.udp);
 	assert_int_equal(env.flows.used, 0);
-	close(fd);
+	env_close(fd);
 }
 
 /* An error for the guest: type, code, offender, second word, quoted ports */
@@ -481,7 +593,7 @@ static void test_error_then_data(void **state)
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 3);
 	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 3);
 	assert_int_equal(env.udp.stats.send_failed, 0);
-	close(fd);
+	env_close(fd);
 }
 
 /* No route: the kernel says so at once, and we do to the guest */
@@ -554,7 +666,7 @@ static void test_router(void **state)
 	/* Loopback has no business on the tap: the gateway takes its place */
 	router_says("127.0.0.1", ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
 	expect_error(GW4, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, PEER4);
-	close(fd);
+	env_close(fd);
 }
 
 static uint64_t now_ms(void)
@@ -610,7 +722,7 @@ static void test_timeouts(void **state)
 	assert_int_equal(env.flows.used, 2);
 	assert_in_range(until_used(1), 40, 250);
 	assert_in_range(until_used(0), 150, 1000);
-	close(fd);
+	env_close(fd);
 }
 
 /* A full table costs the flow unused for longest, not the new one */
@@ -644,7 +756,7 @@ static void test_evict(void **state)
 	}
 	env_send_to(fd, PEER4, 5001, "c", 1);
 	assert_true(env_guest_gets_nothing());
-	close(fd);
+	env_close(fd);
 }
 
 /* Descriptors run out: likewise */
@@ -670,7 +782,7 @@ static void test_evict_fd(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_in_range(env.flows.used, 1, 4);
 	assert_int_equal(env.udp.stats.evicted, 20 - env.flows.used);
-	close(fd);
+	env_close(fd);
 }
 
 /* Peers that differ must not look the same to the guest */
@@ -697,8 +809,8 @@ static void test_twins(void **state)
 			"to b", 4);
 	assert_int_equal(env_recv(b, got, sizeof(got), NULL, NULL), 4);
 	assert_int_equal(recv(a, got, sizeof(got), MSG_DONTWAIT), -1);
-	close(a);
-	close(b);
+	env_close(a);
+	env_close(b);
 }
 
 /* What was begun by the guest goes on, though it comes by the listener */
@@ -723,25 +835,40 @@ static void test_listener_and_guest(void **state)
 	assert_true(env_guest_gets(&d));
 	assert_int_equal(d.len, 4);
 	assert_int_equal(env.udp.stats.flows, 1);
-	close(fd);
+	env_close(fd);
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, udp_env_reset)
 	const struct CMUnitTest tests[] = {
-		T(test_inbound4),        T(test_inbound6),
-		T(test_inbound_any4),    T(test_inbound_any6),
-		T(test_order),           T(test_no_fds4),
-		T(test_no_fds6),         T(test_splice_in4),
-		T(test_splice_in6),      T(test_splice_out4),
-		T(test_splice_out6),     T(test_splice_burst),
-		T(test_fragments4),      T(test_fragments6),
-		T(test_blocked),         T(test_port_unreachable),
-		T(test_error_then_data), T(test_no_route),
-		T(test_router),          T(test_timeouts),
-		T(test_evict),           T(test_evict_fd),
-		T(test_twins),           T(test_listener_and_guest),
+		T(test_inbound4),
+		T(test_inbound6),
+		T(test_inbound_any4),
+		T(test_inbound_any6),
+		T(test_order),
+		T(test_no_fds4),
+		T(test_no_fds6),
+		T(test_splice_in4),
+		T(test_splice_in6),
+		T(test_splice_out4),
+		T(test_splice_out6),
+		T(test_splice_burst),
+		T(test_fragments4),
+		T(test_fragments6),
+		T(test_uso4),
+		T(test_uso6),
+		T(test_uso_mixed),
+		T(test_blocked),
+		T(test_port_unreachable),
+		T(test_error_then_data),
+		T(test_no_route),
+		T(test_router),
+		T(test_timeouts),
+		T(test_evict),
+		T(test_evict_fd),
+		T(test_twins),
+		T(test_listener_and_guest),
 	};
 
 	return cmocka_run_group_tests(tests, udp_env_start, NULL);
