@@ -82,7 +82,7 @@ static struct passt {
 	struct pcap pcap;
 	int signals;  /* signalfd */
 	int pid_file; /* -1: none */
-} passt = { .pid_file = -1 };
+} passt;
 
 /*
  * Wiring: events of descriptors
@@ -368,6 +368,7 @@ static void files_open(struct passt *p)
 {
 	const char *path = p->conf.pid_file;
 
+	p->pid_file = -1;
 	if (path) {
 		p->pid_file = open(path,
 				   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,

@@ -19,6 +19,7 @@
 #include "nl.h"
 #include "pasta.h"
 #include "tap.h"
+#include "lib/fdio.h"
 #include "lib/log.h"
 
 #define TAP_TXQLEN 10000 /* frames: a burst of 64 KiB windows fits */
@@ -84,6 +85,18 @@ struct config {
 static int open_nl(void *arg)
 {
 	return nl_open(arg);
+}
+
+/* Run in the namespace: no address from router advertisements on an interface,
+ * beside those it is given here, one more and tentative at that
+ */
+static int ignore_ra(void *arg)
+{
+	char path[sizeof("/proc/sys/net/ipv6/conf//accept_ra") + IFNAMSIZ];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra",
+		 (const char *)arg);
+	return write_file(path, "0");
 }
 
 /* Message about a step. Return: @rc */
@@ -285,6 +298,12 @@ int pasta_configure(struct pasta *p, const struct guest *guest,
 	if (rc) {
 		err("Couldn't open a netlink socket: %s", errstr(rc));
 		goto out;
+	}
+	if (guest->v6.on) {
+		rc = netns_call(p->netns, ignore_ra, (void *)(uintptr_t)ifname);
+		if (rc)
+			debug("Router advertisements are not ignored: %s",
+			      errstr(rc));
 	}
 	rc = config_net(&c, p->opts, guest);
 	nl_close(&c.host);

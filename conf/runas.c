@@ -1,50 +1,97 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whom to change to: --runas, or nobody if started as root */
+/* Whom to change to: --runas, or nobody if started as root
+ *
+ * Names are looked up in /etc/passwd and /etc/group, without the C library's
+ * name service: that loads libraries, and a static program cannot.
+ */
 
 #include "conf/opt.h"
 
-#include <grp.h>
-#include <pwd.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/lineread.h"
+
 #define ID_NOBODY 65534 /* overflow user and group of Linux */
 #define LOGIN_MAX 256   /* LOGIN_NAME_MAX of Linux */
+
+/* passwd(5): name:password:UID:GID:..., group(5): name:password:GID:... */
+#define PASSWD_FILE   "/etc/passwd"
+#define GROUP_FILE    "/etc/group"
+#define FIELDS_BEFORE 2
+
+/**
+ * look_up() - Numbers behind a name in a file like /etc/passwd
+ * @path:	File
+ * @name:	First field of the line
+ * @id:		Filled with the numbers in the fields behind the password
+ * @n:		How many
+ *
+ * Return: false if there is no such line, or it has no such numbers
+ */
+static bool look_up(const char *path, const char *name, unsigned long *id,
+		    unsigned n)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = strlen(name);
+	struct lineread lr;
+	bool found = false;
+	char *line;
+
+	if (fd < 0)
+		return false;
+	lineread_init(&lr, fd);
+	while (!found && lineread_next(&lr, &line) >= 0) {
+		char *field = line, *end;
+		unsigned i;
+
+		if (strncmp(line, name, len) || line[len] != ':')
+			continue;
+		for (i = 0; field && i < FIELDS_BEFORE + n; i++) {
+			end = strchr(field, ':');
+			if (end)
+				*end = 0;
+			if (i >= FIELDS_BEFORE &&
+			    !conf_number(field, UINT32_MAX - 1,
+					 &id[i - FIELDS_BEFORE]))
+				break;
+			field = end ? end + 1 : NULL;
+		}
+		found = i == FIELDS_BEFORE + n;
+	}
+	close(fd);
+	return found;
+}
 
 /* UID or login name. Return: false if there is no such user, or root by name */
 static bool user_of(const char *s, uid_t *uid, gid_t *gid)
 {
-	const struct passwd *pw;
-	unsigned long n;
+	unsigned long n, id[2];
 
 	if (conf_number(s, UINT32_MAX - 1, &n)) {
 		*uid = (uid_t)n;
 		*gid = (gid_t)n;
 		return true;
 	}
-	pw = getpwnam(s);
-	if (!pw || !pw->pw_uid)
+	if (!look_up(PASSWD_FILE, s, id, 2) || !id[0])
 		return false;
-	*uid = pw->pw_uid;
-	*gid = pw->pw_gid;
+	*uid = (uid_t)id[0];
+	*gid = (gid_t)id[1];
 	return true;
 }
 
 /* GID or name of a group */
 static bool group_of(const char *s, gid_t *gid)
 {
-	const struct group *gr;
 	unsigned long n;
 
-	if (conf_number(s, UINT32_MAX - 1, &n)) {
-		*gid = (gid_t)n;
-		return true;
-	}
-	gr = getgrnam(s);
-	if (gr)
-		*gid = gr->gr_gid;
-	return gr;
+	if (!conf_number(s, UINT32_MAX - 1, &n) &&
+	    !look_up(GROUP_FILE, s, &n, 1))
+		return false;
+	*gid = (gid_t)n;
+	return true;
 }
 
 /* UID, UID:GID, LOGIN, LOGIN:GROUP */
@@ -65,7 +112,7 @@ static void runas_given(struct conf *c)
 
 void conf_runas(struct conf *c)
 {
-	const struct passwd *pw;
+	unsigned long id[2];
 
 	if (c->given.runas) {
 		runas_given(c);
@@ -75,7 +122,8 @@ void conf_runas(struct conf *c)
 		return;
 
 	warn("Started as root, will change to nobody");
-	pw = getpwnam("nobody");
-	c->isolation.uid = pw && pw->pw_uid ? pw->pw_uid : ID_NOBODY;
-	c->isolation.gid = pw && pw->pw_uid ? pw->pw_gid : ID_NOBODY;
+	if (!look_up(PASSWD_FILE, "nobody", id, 2) || !id[0])
+		id[0] = id[1] = ID_NOBODY;
+	c->isolation.uid = (uid_t)id[0];
+	c->isolation.gid = (gid_t)id[1];
 }

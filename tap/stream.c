@@ -46,7 +46,7 @@ static uint8_t stream_tx[STREAM_TX_LEN] __attribute__((aligned(64)));
 
 /**
  * struct stream - State of the one stream tap
- * @listen:	Listening socket, -1 with --fd
+ * @listen:	Listening socket, unused with --fd
  * @one_off:	Quit when the client leaves
  * @rx_len:	Bytes of a frame not complete yet, at the front of stream_rx
  * @head:	First free byte of the arena
@@ -63,7 +63,7 @@ static struct stream {
 	struct iovec iov[STREAM_TX_FRAMES];
 	unsigned first, n;
 	bool blocked, starved;
-} stream = { .listen = -1 };
+} stream;
 
 /* Watch the connection for reading, and for writing while blocked */
 static void stream_watch(struct tap *tap, bool blocked)

@@ -15,9 +15,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/ethernet.h> /* musl: before the kernel's headers */
+#include <net/ethernet.h> /* before the kernel's: it tells them what it has */
+#include <net/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
