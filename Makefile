@@ -18,6 +18,12 @@ flavour	:= $(flavour)-sanitize
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	    -fno-omit-frame-pointer
 endif
+# FUZZ=1, with clang: the same, and instrumented for its fuzzer
+ifeq ($(FUZZ),1)
+flavour	:= $(flavour)-fuzz
+SANFLAGS := -fsanitize=address,undefined,fuzzer-no-link \
+	    -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
 ifeq ($(STATIC),1)
 flavour	:= $(flavour)-static
 LDFLAGS	+= -static
@@ -43,9 +49,12 @@ BINS	:= passt pasta qrap
 MANS	:= $(wildcard *.1)
 UNIT	:= $(patsubst test/unit/%.c,$(O)/test/unit/%,\
 	     $(wildcard test/unit/test_*.c))
+FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
+	     $(wildcard test/fuzz/fuzz_*.c))
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
-.PHONY: all static install uninstall clean check check-fast unit lint format
+.PHONY: all static install uninstall clean check check-fast unit lint format \
+	fuzz fuzz-run
 all: $(BINS)
 
 passt: $(O)/passt
@@ -87,6 +96,18 @@ $(O)/test/unit/%: $(O)/test/unit/%.o $(LIB)
 
 unit: $(UNIT)
 	@for t in $(UNIT); do $$t || exit 1; done
+
+# Each parser for FUZZ_TIME seconds; inputs found stay in the build directory
+FUZZ_TIME ?= 10
+$(O)/test/fuzz/%: $(O)/test/fuzz/%.o $(LIB)
+	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB)
+fuzz:
+	$(MAKE) CC=clang FUZZ=1 fuzz-run
+fuzz-run: $(FUZZERS)
+	@for f in $(FUZZERS); do mkdir -p $$f.corpus && \
+		$$f -max_total_time=$(FUZZ_TIME) -max_len=2048 -verbosity=0 \
+			-close_fd_mask=3 -artifact_prefix=$$f- \
+			-print_final_stats=1 $$f.corpus || exit 1; done
 
 check-fast: all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run fast

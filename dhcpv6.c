@@ -49,7 +49,7 @@ struct dhcpv6_opt {
 
 /**
  * struct dhcpv6_req - A request, its options well-formed
- * @type, @xid:	Header
+ * @head:	Type and transaction
  * @row:	Row of the message table
  * @opts:	All options
  * @client_id, @server_id: Data of these, NULL @p if absent

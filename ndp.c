@@ -187,7 +187,8 @@ static int ndp_send_ra(struct ndp *ndp, const union inany_addr *dst)
 
 	ra->nd_ra_type = ND_ROUTER_ADVERT;
 	ra->nd_ra_curhoplimit = NDP_RA_HOP_LIMIT;
-	ra->nd_ra_flags_reserved = ND_RA_FLAG_MANAGED; /* there is DHCPv6 */
+	if (!ndp->opts->no_dhcpv6)
+		ra->nd_ra_flags_reserved = ND_RA_FLAG_MANAGED;
 	ra->nd_ra_router_lifetime = htons(NDP_RA_LIFETIME);
 
 	for (i = 0; i < sizeof(ndp_ra_opts) / sizeof(ndp_ra_opts[0]); i++)

@@ -19,6 +19,7 @@ struct ndp_opts {
 	bool no_ra;  /* --no-ra: no router advertisements */
 	bool no_dns; /* RDNSS and DNSSL not announced */
 	bool no_search;
+	bool no_dhcpv6;   /* --no-dhcpv6: do not send the guest there */
 	bool no_periodic; /* --config-net: nobody needs them */
 };
 

@@ -337,6 +337,7 @@ static void protocols_init(struct passt *p)
 	ether_init(&p->ether, guest, l2_table, l4_table, guest->v4.on,
 		   guest->v6.on);
 	p->arp = (struct arp){ .tap = &p->tap, .guest = guest };
+	p->conf.ndp.no_dhcpv6 = p->conf.no_dhcpv6;
 	p->ndp = (struct ndp){ .tap = &p->tap, .loop = &p->loop,
 			       .guest = guest, .opts = &p->conf.ndp };
 	p->dhcp = (struct dhcp){ .tap = &p->tap, .guest = guest,

@@ -214,12 +214,14 @@ static const uint8_t *ra_opt(uint8_t type)
 
 static void test_ra_without(void **state)
 {
+	size_t len;
 	(void)state;
 
-	opts.no_dns = opts.no_search = true;
+	opts.no_dns = opts.no_search = opts.no_dhcpv6 = true;
 	guest.offer.mtu = 0;
 	guest.v6.addr = inany_any6;
 	tap_mem_inject(&tap, ndp_rs, sizeof(ndp_rs));
+	assert_int_equal(resp_l4(&len)[5], 0); /* flags */
 	assert_null(ra_opt(NDP_OPT_RDNSS));
 	assert_null(ra_opt(NDP_OPT_DNSSL));
 	assert_null(ra_opt(ND_OPT_MTU));
