@@ -216,8 +216,11 @@ static struct udp_flow *flow_start(struct udp *u, struct udp_flow *f)
 			udp_flow_close(u, &f->f);
 			return NULL;
 		}
-		/* Sides that frames, or datagrams of a listener, come from */
-		if (f->f.pif[side] == PIF_TAP || side == INISIDE)
+		/* Sides that frames, or datagrams of a listener, come from;
+		 * and what we send to groups, see is_echo()
+		 */
+		if (f->f.pif[side] == PIF_TAP || side == INISIDE ||
+		    f->unconnected)
 			flow_hash_side(u->flows, &f->f, side);
 	}
 	loop_arm(u->loop, &f->f.timer, u->timeout);
@@ -335,6 +338,21 @@ static int open_both(struct udp *u, struct udp_flow *f,
 	return 0;
 }
 
+/* Is it what the guest itself sent to a group, and a listener got as well? */
+static bool is_echo(const struct udp *u, const struct flowside *ini,
+		    const struct udp_dgram *d)
+{
+	const struct flowside sent = {
+		.oaddr = inany_v4(&d->dst) ? inany_any4 : inany_any6,
+		.oport = d->sport,
+		.eaddr = d->dst,
+		.eport = ini->oport,
+	};
+
+	return flow_lookup(u->flows, IPPROTO_UDP, PIF_HOST, &sent, NULL) &&
+	       udp_is_ours(&d->src, d->scope);
+}
+
 struct udp_flow *udp_flow_from_listener(struct udp *u, uint32_t id,
 					const struct flowside *ini,
 					const struct udp_dgram *d)
@@ -346,6 +364,10 @@ struct udp_flow *udp_flow_from_listener(struct udp *u, uint32_t id,
 	bool full;
 	int rc;
 
+	if (rule->pif == PIF_HOST && is_echo(u, ini, d)) {
+		u->stats.stray++;
+		return NULL;
+	}
 	pif = fwd_from_listener(u->fwd, rule, ini, &tgt);
 	if (pif == PIF_NONE || (pif != PIF_TAP && !ini->eport)) {
 		u->stats.bad_datagram++;

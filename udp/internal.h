@@ -191,6 +191,13 @@ int udp_open_peer(struct udp *u, const struct udp_flow *f,
  */
 int udp_open_target(struct udp *u, const struct udp_flow *f);
 
+/**
+ * udp_is_ours() - Is it an address of this host?
+ * @a:		Address
+ * @scope:	Interface, if it is link-local
+ */
+bool udp_is_ours(const union inany_addr *a, uint32_t scope);
+
 /* --- udp/send.c: datagrams to sockets --- */
 
 /**

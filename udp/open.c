@@ -161,3 +161,17 @@ int udp_open_target(struct udp *u, const struct udp_flow *f)
 
 	return open_connected(u, f->f.pif[TGTSIDE], &a, s);
 }
+
+bool udp_is_ours(const union inany_addr *a, uint32_t scope)
+{
+	const struct sock_spec spec = { .af = inany_af(a),
+					.type = SOCK_DGRAM,
+					.proto = IPPROTO_UDP,
+					.bind = a,
+					.scope = scope };
+	int fd = sock_open(&spec);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "fwd/listen.h"
 #include "pcap.h"
 #include "test/fake/udp_env.h"
 
@@ -427,7 +428,12 @@ static void broadcast(const char *dst)
 	struct env_dgram d;
 	in_port_t port;
 
+	/* Likewise with a listener on the port, which hears others */
 	sock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	env_rule(PIF_HOST, NULL, 4000, 4000);
+	env.opts.host.rule[0].scan = true; /* so that it shares the port */
+	assert_int_equal(
+		fwd_listener_open(&env.fwd, &env.opts.host.rule[0], 4000), 1);
 	env_guest_sends(
 		&(struct env_send){ .dst = dst, .sport = 4000, .dport = 4000 },
 		"who?", 4);
@@ -435,6 +441,11 @@ static void broadcast(const char *dst)
 	assert_int_equal(port, 4000);
 	assert_true(env_guest_gets_nothing());
 	env_close(fd);
+	sock_set_int(peer, SOL_SOCKET, SO_BROADCAST, 1);
+	env_send_to(peer, dst, 4000, "all", 3);
+	assert_true(env_guest_gets(&d));
+	assert_addr(&d.src, PEER4B);
+	assert_int_equal(d.len, 3);
 	env_send_to(peer, HOST4, port, "me", 2);
 	assert_true(env_guest_gets(&d));
 	assert_addr(&d.src, PEER4B);
