@@ -11,6 +11,10 @@
  * that a protocol looks its flow up once and moves the payload of a whole group
  * with one system call. Order within a flow is kept.
  *
+ * Fragments wait in frag.c; the last one of a datagram becomes the packet, with
+ * the datagram instead of the fragment. Those buffers are needed for others, so
+ * a batch that holds many is handed over before its end.
+ *
  * The unspecified source address is for configuration only: rows of the L4
  * table say whether they take it (DHCP: RFC 2131 4.1, duplicate address
  * detection: RFC 4862 5.4.2).
@@ -19,8 +23,10 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <string.h>
+#include <time.h>
 
 #include "ether.h"
+#include "frag.h"
 #include "guest.h"
 #include "lib/csum.h"
 #include "lib/log.h"
@@ -40,7 +46,7 @@ static const char *const drop_name[ETHER_DROPS] = {
 	[ETHER_TYPE] = "unknown Ethertype",
 	[ETHER_OWN_MAC] = "impossible source MAC address",
 	[ETHER_IP_HDR] = "bad IP header",
-	[ETHER_FRAGMENT] = "IP fragment",
+	[ETHER_FRAGMENT] = "useless IP fragment",
 	[ETHER_EXT_HDR] = "bad IPv6 extension headers",
 	[ETHER_BAD_SRC] = "impossible source address",
 	[ETHER_BAD_DST] = "impossible destination address",
@@ -62,6 +68,7 @@ void ether_init(struct ether *e, struct guest *guest, const struct ether_l2 *l2,
 	*e = (struct ether){
 		.guest = guest, .l2 = l2, .l4 = l4, .v4 = v4, .v6 = v6
 	};
+	frag_reset();
 }
 
 /* Count a drop. Return: false, for the caller to return */
@@ -73,12 +80,54 @@ static bool ether_drop(struct ether *e, enum ether_drop why)
 	return false;
 }
 
+/* A fragment: keep it. Return: true with the whole in @p once it is complete */
+static bool ether_join(struct ether *e, struct packet *p, const struct frag *f,
+		       const void *hdr, size_t hlen)
+{
+	struct timespec ts;
+
+	/* Rare enough to ask for the time */
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	switch (frag_input(f, hdr, hlen, &p->l4,
+			   (uint64_t)ts.tv_sec * 1000 +
+				   (uint64_t)ts.tv_nsec / 1000000,
+			   &p->l3)) {
+	case FRAG_WHOLE:
+		/* The guest had to compute the checksum before it cut */
+		p->joined = true;
+		p->csum_ok = false;
+		p->gso_size = 0;
+		return true;
+	case FRAG_KEPT:
+		return false;
+	default:
+		return ether_drop(e, ETHER_FRAGMENT);
+	}
+}
+
+/* What an IPv4 header says; leaves p->l4 behind it. Return: its length */
+static size_t ether_ip4_fields(struct packet *p, const struct iphdr *ih,
+			       struct packet_group *k)
+{
+	size_t hlen = (size_t)ih->ihl * 4;
+
+	inany_from_af(&k->src, AF_INET, &ih->saddr);
+	inany_from_af(&k->dst, AF_INET, &ih->daddr);
+	k->proto = ih->protocol;
+	k->ttl = ih->ttl;
+	k->tos = ih->tos;
+	p->l4 = p->l3;
+	iov_tail_drop(&p->l4, hlen);
+	return hlen;
+}
+
 /* IPv4 header: lengths, checksum, fragments; leaves p->l4 at the L4 header */
 static bool ether_ip4(struct ether *e, struct packet *p, struct packet_group *k)
 {
 	struct iphdr store;
 	const struct iphdr *ih = IOV_PEEK(&p->l3, &store);
 	uint8_t raw[60];
+	struct frag f;
 	size_t hlen, len;
 
 	if (!ih)
@@ -89,40 +138,74 @@ static bool ether_ip4(struct ether *e, struct packet *p, struct packet_group *k)
 	    !iov_tail_trim(&p->l3, len) ||
 	    iov_tail_copy(&p->l3, raw, hlen) != hlen || csum(raw, hlen, 0))
 		return ether_drop(e, ETHER_IP_HDR);
-	if (ih->frag_off & htons(IP_MF | IP_OFFMASK))
-		return ether_drop(e, ETHER_FRAGMENT);
+	ether_ip4_fields(p, ih, k);
+	if (!(ih->frag_off & htons(IP_MF | IP_OFFMASK)))
+		return true;
 
-	inany_from_af(&k->src, AF_INET, &ih->saddr);
-	inany_from_af(&k->dst, AF_INET, &ih->daddr);
-	k->proto = ih->protocol;
-	k->ttl = ih->ttl;
-	k->tos = ih->tos;
-	p->l4 = p->l3;
-	return iov_tail_drop(&p->l4, hlen);
+	f = (struct frag){ .src = k->src, .dst = k->dst, .proto = k->proto,
+			   .id = ntohs(ih->id),
+			   .off = (uint16_t)(ntohs(ih->frag_off) << 3),
+			   .more = ih->frag_off & htons(IP_MF) };
+	if (!ether_join(e, p, &f, raw, hlen))
+		return false;
+	ih = IOV_PEEK(&p->l3, &store);
+	return ether_ip4_fields(p, ih, k);
 }
 
-/* Pass one extension header. Return: false if it cannot be passed */
-static bool ether_ip6_ext(struct iov_tail *l4, uint8_t *proto)
+/* What an IPv6 header says; leaves p->l4 behind it */
+static void ether_ip6_fields(struct packet *p, const struct ip6_hdr *ih,
+			     struct packet_group *k)
 {
-	struct ip6_ext store;
-	struct ip6_frag fstore;
-	const struct ip6_ext *ext;
-	const struct ip6_frag *frag;
+	k->src = inany_from_v6(&ih->ip6_src);
+	k->dst = inany_from_v6(&ih->ip6_dst);
+	k->proto = ih->ip6_nxt;
+	k->ttl = ih->ip6_hlim;
+	k->tos = (uint8_t)(ntohl(ih->ip6_flow) >> 20);
+	p->l4 = p->l3;
+	iov_tail_drop(&p->l4, sizeof(*ih));
+}
 
-	if (*proto == IPPROTO_FRAGMENT) {
-		frag = IOV_PULL(l4, &fstore);
-		/* An atomic fragment is a whole packet (RFC 6946) */
-		if (!frag || frag->ip6f_offlg & (IP6F_OFF_MASK |
-						 IP6F_MORE_FRAG))
-			return false;
-		*proto = frag->ip6f_nxt;
+/* Pass a fragment header. Return: false if there is nothing behind it (yet) */
+static bool ether_ip6_frag(struct ether *e, struct packet *p,
+			   struct packet_group *k)
+{
+	struct ip6_hdr hstore;
+	struct ip6_frag store;
+	const struct ip6_frag *fh = IOV_PULL(&p->l4, &store);
+	const struct ip6_hdr *ih = IOV_PEEK(&p->l3, &hstore);
+	struct frag f;
+
+	if (!fh)
+		return ether_drop(e, ETHER_EXT_HDR);
+	/* An atomic fragment is a whole packet (RFC 6946) */
+	if (!(fh->ip6f_offlg & (IP6F_OFF_MASK | IP6F_MORE_FRAG))) {
+		k->proto = fh->ip6f_nxt;
 		return true;
 	}
-	ext = IOV_PEEK(l4, &store);
-	if (!ext)
+	/* Fragments of fragments: nobody sends them for good */
+	if (p->joined)
+		return ether_drop(e, ETHER_FRAGMENT);
+	f = (struct frag){ .src = k->src, .dst = k->dst,
+			   .proto = fh->ip6f_nxt, .id = ntohl(fh->ip6f_ident),
+			   .off = ntohs(fh->ip6f_offlg & IP6F_OFF_MASK),
+			   .more = fh->ip6f_offlg & IP6F_MORE_FRAG };
+	if (!ether_join(e, p, &f, ih, sizeof(*ih)))
 		return false;
+	ih = IOV_PEEK(&p->l3, &hstore);
+	ether_ip6_fields(p, ih, k);
+	return true;
+}
+
+/* Pass one extension header with a length in it */
+static bool ether_ip6_ext(struct ether *e, struct iov_tail *l4, uint8_t *proto)
+{
+	struct ip6_ext store;
+	const struct ip6_ext *ext = IOV_PEEK(l4, &store);
+
+	if (!ext || !iov_tail_drop(l4, ((size_t)ext->ip6e_len + 1) * 8))
+		return ether_drop(e, ETHER_EXT_HDR);
 	*proto = ext->ip6e_nxt;
-	return iov_tail_drop(l4, ((size_t)ext->ip6e_len + 1) * 8);
+	return true;
 }
 
 /* Walk extension headers up to the L4 header */
@@ -132,17 +215,17 @@ static bool ether_ip6_walk(struct ether *e, struct packet *p,
 	unsigned i;
 
 	for (i = 0; i < IP6_EXT_MAX; i++) {
-		bool frag = k->proto == IPPROTO_FRAGMENT;
-
 		switch (k->proto) {
 		case IPPROTO_HOPOPTS:
 		case IPPROTO_ROUTING:
 		case IPPROTO_DSTOPTS:
+			if (!ether_ip6_ext(e, &p->l4, &k->proto))
+				return false;
+			break;
 		case IPPROTO_FRAGMENT:
-			if (ether_ip6_ext(&p->l4, &k->proto))
-				break;
-			return ether_drop(e, frag ? ETHER_FRAGMENT :
-						    ETHER_EXT_HDR);
+			if (!ether_ip6_frag(e, p, k))
+				return false;
+			break;
 		default:
 			return true;
 		}
@@ -162,11 +245,7 @@ static bool ether_ip6(struct ether *e, struct packet *p, struct packet_group *k)
 	    !iov_tail_trim(&p->l3, sizeof(*ih) + ntohs(ih->ip6_plen)))
 		return ether_drop(e, ETHER_IP_HDR);
 
-	k->src = inany_from_v6(&ih->ip6_src);
-	k->dst = inany_from_v6(&ih->ip6_dst);
-	k->proto = ih->ip6_nxt;
-	k->ttl = ih->ip6_hlim;
-	k->tos = (uint8_t)(ntohl(ih->ip6_flow) >> 20);
+	ether_ip6_fields(p, ih, k);
 	/* IPv4-mapped addresses must not appear on a wire (RFC 4291 2.5.5.2,
 	 * RFC 4942 2.2): to us they would look like IPv4
 	 */
@@ -174,8 +253,6 @@ static bool ether_ip6(struct ether *e, struct packet *p, struct packet_group *k)
 		return ether_drop(e, ETHER_BAD_SRC);
 	if (inany_v4(&k->dst))
 		return ether_drop(e, ETHER_BAD_DST);
-	p->l4 = p->l3;
-	iov_tail_drop(&p->l4, sizeof(*ih));
 	return ether_ip6_walk(e, p, k);
 }
 
@@ -338,6 +415,7 @@ static void ether_frame(struct ether *e, struct ether_batch *b,
 		p->l3 = tail;
 		p->gso_size = rx->gso_size;
 		p->csum_ok = rx->csum_ok;
+		p->joined = false;
 		ether_ip(e, b, p, &key, type == ETHERTYPE_IP);
 		return;
 	}
@@ -351,6 +429,18 @@ static void ether_frame(struct ether *e, struct ether_batch *b,
 	ether_drop(e, ETHER_TYPE);
 }
 
+/* Hand all groups over, begin anew */
+static void ether_deliver(struct ether_batch *b)
+{
+	unsigned i;
+
+	for (i = 0; i < b->ngroups; i++)
+		b->row[i]->input(b->row[i]->ctx, &b->group[i]);
+	memset(b->slot, 0, sizeof(b->slot));
+	b->ngroups = 0;
+	frag_release();
+}
+
 void ether_input(void *ctx, const struct tap_rx *rx, unsigned n)
 {
 	static struct ether_batch batch;
@@ -358,10 +448,10 @@ void ether_input(void *ctx, const struct tap_rx *rx, unsigned n)
 	struct ether *e = ctx;
 	unsigned i;
 
-	memset(b->slot, 0, sizeof(b->slot));
-	b->ngroups = 0;
-	for (i = 0; i < n && i < TAP_RX_MAX; i++)
+	for (i = 0; i < n && i < TAP_RX_MAX; i++) {
 		ether_frame(e, b, &rx[i], &b->packet[i]);
-	for (i = 0; i < b->ngroups; i++)
-		b->row[i]->input(b->row[i]->ctx, &b->group[i]);
+		if (frag_crowded())
+			ether_deliver(b);
+	}
+	ether_deliver(b);
 }

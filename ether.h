@@ -20,6 +20,7 @@ struct guest;
  * @gso_size:	Not 0: payload bytes per segment or datagram of a packet that
  *		the guest left to be cut
  * @csum_ok:	L4 checksum need not be looked at
+ * @joined:	Put together from fragments
  * @next:	Next packet of the group in order of arrival
  */
 struct packet {
@@ -27,6 +28,7 @@ struct packet {
 	struct iov_tail l3;
 	uint16_t gso_size;
 	bool csum_ok;
+	bool joined;
 	struct packet *next;
 };
 
@@ -79,7 +81,7 @@ enum ether_drop {
 	ETHER_TYPE,	  /* Ethertype nobody takes */
 	ETHER_OWN_MAC,	  /* from our own MAC address, or a group MAC as source */
 	ETHER_IP_HDR,	  /* version, lengths */
-	ETHER_FRAGMENT,	  /* RFC 791 fragments are not reassembled */
+	ETHER_FRAGMENT,	  /* of nothing that can be put together: frag.h */
 	ETHER_EXT_HDR,	  /* IPv6 extension headers broken or unknown */
 	ETHER_BAD_SRC,	  /* source address without business on a link */
 	ETHER_BAD_DST,	  /* destination likewise */
@@ -96,7 +98,7 @@ struct ether {
 };
 
 /**
- * ether_init() - Set up
+ * ether_init() - Set up; fragments kept so far are forgotten
  * @e:		Filled
  * @guest:	Learns source addresses
  * @l2, @l4:	Tables, borrowed for ever
