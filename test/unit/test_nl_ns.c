@@ -119,13 +119,13 @@ static const struct {
 	{ AF_INET, "address add 169.254.1.1/16 scope link dev d0",
 	  "169.254.1.1/16", "" },
 	{ AF_INET, "address add 192.0.2.1/32 dev d1", NULL, "" },
-	{ AF_INET6, "address add 2001:db8::1/64 dev d0", "2001:db8::1/64",
+	{ AF_INET6, "address add 2001:db8::1/64 dev d0 nodad", "2001:db8::1/64",
 	  "2001:db8::1/64" },
 	{ AF_INET6,
-	  "address add 2001:db8::1/64 dev d0 preferred_lft 0 valid_lft 900;"
+	  "address add 2001:db8::1/64 dev d0 preferred_lft 0 valid_lft 900 nodad;"
 	  "address add 2001:db8::2/64 dev d0 noprefixroute "
-	  "preferred_lft 100 valid_lft 900;"
-	  "address add 2001:db8::3 peer 2001:db8::9/128 dev d0",
+	  "preferred_lft 100 valid_lft 900 nodad;"
+	  "address add 2001:db8::3 peer 2001:db8::9/128 dev d0 nodad",
 	  "2001:db8::3/128",
 	  "2001:db8::2/64 2001:db8::3 peer 2001:db8::9/128" },
 };
