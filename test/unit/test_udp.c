@@ -124,6 +124,60 @@ static void test_filter(void **state)
 	env_close(other);
 }
 
+/* Descriptor of the flow's socket, by the port it is bound to */
+static int flow_fd(in_port_t port)
+{
+	union sockaddr_any sa;
+	union inany_addr a;
+	in_port_t p;
+	int fd;
+
+	for (fd = 3; fd < 64; fd++) {
+		socklen_t len = sizeof(sa);
+
+		if (!getsockname(fd, &sa.sa, &len) &&
+		    !inany_from_sockaddr(&a, &p, &sa) && p == port)
+			return fd;
+	}
+	fail_msg("no socket on port %u", port);
+	return -1;
+}
+
+/* What came in before the socket was connected is looked at as well */
+static void not_connected_yet(const char *peer, const char *evil)
+{
+	int fd = env_socket(peer, 4000), other = env_socket(evil, 4000), sock;
+	const union inany_addr a = env_addr(peer), e = env_addr(evil);
+	struct env_dgram d;
+
+	env_guest_sends(
+		&(struct env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
+		"a", 1);
+	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 1);
+	sock = flow_fd(5000);
+	env_send_to(fd, peer, 5000, "good", 4);
+	assert_int_equal(sock_connect(sock, &e, 4000, 0), 0);
+	env_send_to(other, peer, 5000, "evil", 4);
+	assert_int_equal(sock_connect(sock, &a, 4000, 0), 0);
+	env_send_to(fd, peer, 5000, "fine", 4);
+	assert_true(env_guest_gets(&d));
+	assert_memory_equal(d.payload, "good", 4);
+	assert_true(env_guest_gets(&d));
+	assert_memory_equal(d.payload, "fine", 4);
+	assert_true(env_guest_gets_nothing());
+	assert_int_equal(env.udp.stats.stray, 1);
+	env_close(fd);
+	env_close(other);
+}
+
+static void test_not_connected_yet(void **state)
+{
+	(void)state;
+	not_connected_yet(PEER4, PEER4B);
+	assert_int_equal(udp_env_reset(NULL), 0);
+	not_connected_yet(PEER6, PEER6B);
+}
+
 /* Source port of somebody else on the host: another one does */
 static void test_port_taken(void **state)
 {
@@ -518,6 +572,7 @@ int main(void)
 		T(test_there_and_back6),
 		T(test_host_loopback),
 		T(test_filter),
+		T(test_not_connected_yet),
 		T(test_port_taken),
 		T(test_sizes),
 		T(test_ttl_tos4),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -152,6 +153,37 @@ static void test_order(void **state)
 	assert_int_equal(env.udp.stats.flows, 8);
 	for (i = 0; i < 8; i++)
 		env_close(fd[i]);
+}
+
+/* The flow's socket has something while older datagrams are in the listener */
+static void test_catch_up(void **state)
+{
+	int fd = env_socket(PEER4, 7000);
+	struct env_dgram d;
+	unsigned i;
+
+	(void)state;
+	env_rule(PIF_HOST, NULL, 6000, 6000);
+	listen_all();
+	sock_set_int(env.fwd.listener[0].fd, SOL_SOCKET, SO_RCVBUFFORCE,
+		     4 << 20);
+	for (i = 0; i < 268; i++) { /* more than are read in one turn */
+		big[0] = (uint8_t)i;
+		env_send_to(fd, HOST4, 6000, big, 1);
+	}
+	loop_turn(&env.loop, 0);
+	assert_in_range(tap_mem.n, 1, 267);
+	for (; i < 300; i++) {
+		big[0] = (uint8_t)i;
+		env_send_to(fd, HOST4, 6000, big, 1);
+	}
+	/* In whatever order events come */
+	udp_sock_event(&env.udp, (union epoll_ref){ { .id = 0 } }, EPOLLIN);
+	for (i = 0; i < 300; i++) {
+		assert_true(env_guest_gets(&d));
+		assert_int_equal(d.payload[0], (uint8_t)i);
+	}
+	env_close(fd);
 }
 
 /* No descriptors left: the listener serves all */
@@ -847,6 +879,7 @@ int main(void)
 		T(test_inbound_any4),
 		T(test_inbound_any6),
 		T(test_order),
+		T(test_catch_up),
 		T(test_no_fds4),
 		T(test_no_fds6),
 		T(test_splice_in4),
