@@ -27,10 +27,24 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """No test runs for ever: an exception in the main thread ends it."""
+    limit = 150 if item.get_closest_marker("slow") else 75
+
+    def expired(*_):
+        raise TimeoutError("test not done within %d s" % limit)
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(limit)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture(scope="session")
 def bindir():
     """Directory of the programs under test, open to every user."""
-    dest = tempfile.mkdtemp(prefix="e2e-bin-")
+    dest = tempfile.mkdtemp(prefix="e2e-bin-", dir="/var/tmp")
     os.chmod(dest, 0o755)
     yield daemon.install(dest)
     shutil.rmtree(dest)

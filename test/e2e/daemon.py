@@ -174,12 +174,21 @@ def _under(argv, resolv, user):
     return with_resolv(as_user(argv, user), resolv)
 
 
+def listening(ns, path):
+    """Whether somebody listens on a UNIX socket; the list is per netns."""
+    with ns.entered(), open("/proc/thread-self/net/unix", encoding="utf-8",
+                            errors="replace") as f:
+        # fields: address, reference count, protocol, flags, ..., path
+        return any(line.split()[3] == "00010000" and
+                   line.split()[-1] == path for line in f)
+
+
 class Passt:
     """One passt with a stream socket."""
 
     def __init__(self, procs, where, bindir, tmp, opts=(), user="user",
                  resolv=None, sock=None, foreground=True, pass_fds=()):
-        self.procs = procs
+        self.where = where
         os.chmod(tmp, 0o777)
         self.path = sock or os.path.join(tmp, "passt.sock")
         self.log = os.path.join(tmp, "passt.log")
@@ -198,10 +207,9 @@ class Passt:
             wait_for(self._listening, "passt socket")
 
     def _listening(self):
-        if self.proc.poll() is not None:
+        if self.proc.poll():
             raise AssertionError("passt ended: " + self.text())
-        with open("/proc/net/unix", encoding="ascii", errors="replace") as f:
-            return any(line.split()[-1] == self.path for line in f)
+        return listening(self.where, self.path)
 
     def text(self):
         """What passt said."""

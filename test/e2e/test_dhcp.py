@@ -206,6 +206,7 @@ def test_dhcpcd(guest, procs, tmp, script, opts, keys):
 def test_rdisc6(guest):
     """One advertisement: prefix, MTU, servers, search list, our MAC."""
     out = guest().run("rdisc6", "-1", "-w", "5000", "eth0").stdout
+    # Bits beyond the length are zero (RFC 4861, 4.6.2). Others leave them.
     assert "2001:db8:1::/64" in out
     assert "Stateful address conf.    :          Yes" in out
     assert "65520" in out
