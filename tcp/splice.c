@@ -52,7 +52,7 @@
 /* Large pipes are faster, but /proc/sys/fs/pipe-user-pages-soft is shared by
  * all processes of a user: so many may be large
  */
-#define PIPE_LARGE     (256 * 1024)
+#define PIPE_LARGE     (512 * 1024)
 #define PIPE_LARGE_MAX 32
 
 /* Fewest slots a pipe can have (PIPE_MIN_DEF_BUFFERS in the kernel) */
