@@ -510,7 +510,7 @@ drop:
 /* Empty the error queue, or as much as a turn should take */
 static void ping_errors(struct icmp *icmp, const struct ping_flow *ping)
 {
-	struct ping_msg m;
+	struct ping_msg m = { 0 };
 	int i;
 
 	for (i = 0; i < PING_BURST; i++) {
@@ -526,7 +526,7 @@ void icmp_sock_event(void *ctx, union epoll_ref ref, uint32_t events)
 {
 	struct icmp *icmp = ctx;
 	struct ping_flow *ping;
-	struct ping_msg m;
+	struct ping_msg m = { 0 };
 	int i, rc;
 
 	ping = (struct ping_flow *)flow_at(icmp->flows, ref.id, FLOW_PING);

@@ -111,7 +111,7 @@ static void *netns_once(void *arg)
 static int netns_call_once(struct netns *ns, const struct netns_request *req)
 {
 	struct netns_job job = { .ns = ns, .req = *req };
-	pthread_t thread;
+	pthread_t thread = 0;
 	int rc;
 
 	rc = netns_thread(&thread, netns_once, &job);
@@ -197,7 +197,7 @@ static int netns_fill(void *arg)
 /* The pipes and the thread. Return: 0 or -errno */
 static int netns_start_thread(struct netns *ns)
 {
-	pthread_t thread;
+	pthread_t thread = 0;
 	ssize_t n;
 	int rc;
 

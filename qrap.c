@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 	if (fd < 0) {
 		fprintf(stderr, "qrap: no passt accepts on any of "
 				SOCKET_PATH " to %u: start passt first\n",
-			1, SOCKET_MAX);
+			1U, n - 1);
 		return EXIT_FAILURE;
 	}
 	if (fd != want) {
