@@ -735,7 +735,8 @@ void pasta_signal(struct pasta *p, int sig, bool from_tty)
 		return;
 	}
 
-	if (from_tty)
+	/* Of a terminal that hangs up only the leader of its session hears */
+	if (from_tty && sig != SIGHUP)
 		return;
 	if (sig != SIGHUP)
 		sig = SIGTERM;

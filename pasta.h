@@ -150,8 +150,8 @@ void pasta_sigchld(struct pasta *p);
  * @sig:	SIGTERM, SIGQUIT, SIGINT, SIGHUP
  * @from_tty:	The terminal sent it (si_code SI_KERNEL): the command has got it
  *
- * Without a command, quits with 0. With one, a signal of the terminal is the
- * command's business; any other ends the command, then us, with 0.
+ * Without a command, quits with 0. With one, a key at the terminal is the
+ * command's business; anything else ends the command, then us, with 0.
  */
 void pasta_signal(struct pasta *p, int sig, bool from_tty);
 
