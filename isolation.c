@@ -195,6 +195,11 @@ void isolation_undo(void)
 	sigprocmask(SIG_SETMASK, &inherited.mask, NULL);
 }
 
+void isolation_close(void)
+{
+	close_fds(STDERR_FILENO + 1, ~0U, 0);
+}
+
 bool isolation_initial_userns(void)
 {
 	struct stat st;

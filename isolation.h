@@ -25,7 +25,8 @@ struct isolation_opts {
  * @keep:	Inherited descriptors to be kept (--fd), negative ones count not
  * @n:		How many
  *
- * Descriptors 0 to 2 are made sure to be open, all others but @keep are closed, SIGPIPE is ignored, the soft descriptor limit raised to the hard one.
+ * Descriptors 0 to 2 are made sure to be open, all others but @keep are closed,
+ * SIGPIPE is ignored, the soft descriptor limit raised to the hard one.
  */
 void isolation_initial(const int *keep, unsigned n);
 
@@ -70,6 +71,11 @@ void isolation_postfork(const struct isolation_opts *o);
  * they were, nothing but descriptors 0 to 2 survives the execution.
  */
 void isolation_undo(void);
+
+/**
+ * isolation_close() - Close all descriptors but 0 to 2
+ */
+void isolation_close(void);
 
 /**
  * isolation_initial_userns() - Are we in the initial user namespace?

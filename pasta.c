@@ -38,9 +38,11 @@
  * that of the mount namespace we were started in, which it keeps alive. Where
  * neither is to be had, we look once a second.
  *
- * The command is process 1 of a PID namespace, to which the kernel denies every
- * signal it has not asked for. To terminal and user that should not matter: a
- * signal that would end any other process ends it, by our hand.
+ * The command is not process 1 of its PID namespace: the kernel denies that one
+ * every signal it has not asked for, even those it sends itself to end as it
+ * would have without a handler, and makes it the parent of all orphans. Process
+ * 1 is our child, which waits for the command, for orphans, and for signals to
+ * be passed on. Its end is the end of all in the namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -317,8 +319,8 @@ int pasta_target(struct pasta *p)
 	netns_init(p->netns);
 	p->userns = o->spawn ? ISOLATION_USERNS_OWN : ISOLATION_USERNS_STAY;
 	p->child = 0;
-	p->child_status = p->pidfd = p->procdir = -1;
-	p->watch = p->mounts = p->dir = p->go = -1;
+	p->pidfd = p->procdir = -1;
+	p->watch = p->mounts = p->dir = p->go = p->tty = -1;
 
 	if (o->userns) {
 		int fd = ns_open(AT_FDCWD, o->userns, CLONE_NEWUSER);
@@ -345,7 +347,35 @@ int pasta_target(struct pasta *p)
 struct spawn {
 	const struct pasta_opts *opts;
 	int go[2];
+	int tty;
 };
+
+/* Terminal we are in the foreground of. Return: one of 0 to 2, or -1 */
+static int tty_find(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (tcgetpgrp(fd) == getpgrp())
+			return fd;
+	}
+	return -1;
+}
+
+/* Bring our process group to the foreground of a terminal, from wherever */
+static void tty_take(int fd)
+{
+	sigset_t set, old;
+
+	if (fd < 0)
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	if (tcsetpgrp(fd, getpgrp()))
+		debug("Can't take the terminal: %s", errstr(errno));
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
 
 /* Let ping(8) work without capabilities, for every group mapped here */
 static void allow_ping(void)
@@ -399,10 +429,79 @@ static int execute(const struct pasta_opts *o)
 	return e == ENOENT ? EXIT_NOTFOUND : EXIT_NOEXEC;
 }
 
-/* The child, in its new namespaces, until it is the command */
+/* Is the process group in the foreground of a terminal gone? */
+static bool tty_orphaned(int fd)
+{
+	pid_t pgrp = fd < 0 ? -1 : tcgetpgrp(fd);
+
+	return pgrp > 0 && kill(-pgrp, 0) && errno == ESRCH;
+}
+
+/* The process that becomes the command. */
+_Noreturn static void command_main(const struct spawn *s)
+{
+	/* A shell returns the terminal to whom it got it from: this must be
+	 * a process group it can see
+	 */
+	if (!s->opts->argv && s->tty >= 0 && !setpgid(0, 0))
+		tty_take(s->tty);
+
+	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	isolation_undo();
+	_exit(execute(s->opts));
+}
+
+/* Process 1 of the namespace, with all signals blocked, until @command ends */
+_Noreturn static void init_main(pid_t command)
+{
+	siginfo_t si;
+	sigset_t all;
+	pid_t pid;
+	int fd, status;
+
+	/* We are a copy of a process whose memory is nobody's business */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	caps_limit(CAPS_BIT(CAP_KILL));
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	isolation_close();
+
+	sigfillset(&all);
+	for (;;) {
+		if (sigwaitinfo(&all, &si) < 0)
+			continue;
+		/* Those of the terminal went to the command, too */
+		if (si.si_signo != SIGCHLD && si.si_code <= 0)
+			kill(command, si.si_signo);
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+			if (pid == command)
+				_exit(WIFEXITED(status) ?
+				      WEXITSTATUS(status) :
+				      128 + WTERMSIG(status));
+		}
+	}
+}
+
+/* Set up the new namespaces from inside */
+static void namespaces_init(const struct pasta_opts *o)
+{
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+	if (mount("", "/", "", MS_SLAVE | MS_REC, NULL))
+		debug("Can't detach mounts: %s", errstr(errno));
+	if (!o->no_pidns && mount("proc", "/proc", "proc", flags, NULL))
+		warn("Can't mount /proc for the command: %s", errstr(errno));
+	allow_ping();
+	set_hostname(o);
+}
+
+/* The child, in its new namespaces */
 static int child_main(void *arg)
 {
 	const struct spawn *s = arg;
+	sigset_t all;
+	pid_t pid;
 	char byte;
 
 	/* If we fail before pasta_go(), so does the child: by signal, and by
@@ -410,22 +509,20 @@ static int child_main(void *arg)
 	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	close(s->go[1]);
-
-	if (mount("", "/", "", MS_SLAVE | MS_REC, NULL))
-		debug("Can't detach mounts: %s", errstr(errno));
-	if (!s->opts->no_pidns &&
-	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  NULL))
-		warn("Can't mount /proc for the command: %s", errstr(errno));
-	allow_ping();
-	set_hostname(s->opts);
-
+	namespaces_init(s->opts);
 	if (read_all(s->go[0], &byte, sizeof(byte)) != sizeof(byte))
 		_exit(EXIT_FAILURE);
+	if (s->opts->no_pidns)
+		command_main(s);
 
-	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	isolation_undo();
-	_exit(execute(s->opts));
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	pid = fork();
+	if (!pid)
+		command_main(s);
+	if (pid < 0)
+		_exit(EXIT_NOEXEC);
+	init_main(pid);
 }
 
 /* Fork the command into new namespaces. Fills @p->child, @p->netns->fd */
@@ -433,7 +530,7 @@ static int pasta_spawn(struct pasta *p)
 {
 	static char stack[64 * 1024] __attribute__((aligned(64)));
 	int flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
-	struct spawn s = { .opts = p->opts };
+	struct spawn s = { .opts = p->opts, .tty = tty_find() };
 	char path[64];
 	int rc;
 
@@ -461,9 +558,8 @@ static int pasta_spawn(struct pasta *p)
 		return rc;
 	}
 	p->go = s.go[1];
+	p->tty = s.tty;
 
-	snprintf(path, sizeof(path), "/proc/%i/status", (int)p->child);
-	p->child_status = open(path, O_RDONLY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "/proc/%i/ns/net", (int)p->child);
 	p->netns->fd = ns_open(AT_FDCWD, path, CLONE_NEWNET);
 	if (p->netns->fd < 0)
@@ -632,29 +728,6 @@ void pasta_netns_event(void *ctx, union epoll_ref ref, uint32_t events)
 	loop_quit(p->loop, EXIT_SUCCESS);
 }
 
-/* Would the command get this signal, as process 1? */
-static bool command_takes(const struct pasta *p, int sig)
-{
-	static const char *const sets[] = { "SigIgn:", "SigCgt:" };
-	const uint64_t bit = UINT64_C(1) << (sig - 1);
-	char buf[4096], *s;
-	ssize_t n;
-	unsigned i;
-
-	if (p->opts->no_pidns || p->child_status < 0)
-		return true;
-	n = pread(p->child_status, buf, sizeof(buf) - 1, 0);
-	if (n <= 0)
-		return true;
-	buf[n] = '\0';
-	for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
-		s = strstr(buf, sets[i]);
-		if (s && strtoull(s + strlen(sets[i]), NULL, 16) & bit)
-			return true;
-	}
-	return false;
-}
-
 void pasta_signal(struct pasta *p, int sig, bool from_tty)
 {
 	if (!p->child) {
@@ -662,22 +735,14 @@ void pasta_signal(struct pasta *p, int sig, bool from_tty)
 		return;
 	}
 
-	if (from_tty) {
-		/* The kernel asked the same processes as us */
-		if (getpgid(p->child) != getpgrp() || command_takes(p, sig))
-			return;
-		p->killed = sig;
-		kill(p->child, SIGKILL);
+	/* Of a terminal that hangs up only the leader of its session hears */
+	if (from_tty && sig != SIGHUP)
 		return;
-	}
-
 	if (sig != SIGHUP)
 		sig = SIGTERM;
-	if (p->ending || !command_takes(p, sig))
-		sig = SIGKILL;
-	p->ending = true;
-	kill(p->child, sig);
+	kill(p->child, p->ending ? SIGKILL : sig);
 	kill(p->child, SIGCONT);
+	p->ending = true;
 	loop_arm(p->loop, &p->poll, PASTA_TERM_MS);
 }
 
@@ -705,10 +770,11 @@ void pasta_sigchld(struct pasta *p)
 		return;
 
 	p->child = 0;
+	/* Whoever runs us expects to be in the foreground afterwards, as we were */
+	if (tty_orphaned(p->tty))
+		tty_take(p->tty);
 	if (p->ending)
 		status = EXIT_SUCCESS;
-	else if (p->killed)
-		status = 128 + p->killed;
 	else if (si.si_code == CLD_EXITED)
 		status = si.si_status;
 	else

@@ -38,8 +38,8 @@ struct pasta_opts {
  * @opts, @loop, @netns: Collaborators, set by the caller before pasta_target()
  * @userns:	User namespace for isolation_user(): descriptor, owned by that,
  *		or one of ISOLATION_USERNS_*
- * @child:	PID of the command run by us, 0: none
- * @child_status: /proc/PID/status of it, -1: none
+ * @child:	PID of the command's init process, or with --no-pidns of the
+ *		command; 0: none
  * @pidfd:	Of the target process, -1: none or not supported
  * @procdir:	/proc/PID of the target process, -1: none
  * @watch:	inotify descriptor on the directory of a namespace path, or -1
@@ -50,8 +50,7 @@ struct pasta_opts {
  * @poll:	Next look at a target nothing tells us about; end of the time a
  *		command has to follow SIGTERM
  * @ending:	We were asked to end, the command with us
- * @killed:	Signal that ended the command in place of one PID 1 is not
- *		given, 0: none
+ * @tty:	Descriptor of the terminal whose foreground we started in, or -1
  */
 struct pasta {
 	const struct pasta_opts *opts;
@@ -59,14 +58,13 @@ struct pasta {
 	struct netns *netns;
 	int userns;
 	pid_t child;
-	int child_status;
 	int pidfd, procdir;
 	int watch, mounts, dir;
 	char name[NAME_MAX + 1];
 	int go;
 	struct wtimer poll;
 	bool ending;
-	int killed;
+	int tty;
 };
 
 /**
@@ -152,8 +150,8 @@ void pasta_sigchld(struct pasta *p);
  * @sig:	SIGTERM, SIGQUIT, SIGINT, SIGHUP
  * @from_tty:	The terminal sent it (si_code SI_KERNEL): the command has got it
  *
- * Without a command, quits with 0. With one, a signal of the terminal is the
- * command's business; any other ends it, then us, with 0.
+ * Without a command, quits with 0. With one, a key at the terminal is the
+ * command's business; anything else ends the command, then us, with 0.
  */
 void pasta_signal(struct pasta *p, int sig, bool from_tty);
 

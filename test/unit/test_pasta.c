@@ -467,7 +467,7 @@ static void test_command(void **state)
 		print_message("as %s\n", who_text[i]);
 		if (run_command(&r, script) != 7)
 			fail_out();
-		if (!strstr(out, "uid 0 pid 1 name inner\n") ||
+		if (!strstr(out, "uid 0 pid 2 name inner\n") ||
 		    !strstr(out, "inet 192.0.2.15/24") ||
 		    !strstr(out, "inet6 2001:db8::15/64") ||
 		    !strstr(out, "inet6 fe80::") ||
@@ -497,7 +497,12 @@ static void test_status(void **state)
 	(void)state;
 	assert_int_equal(run_command(&r, "exit 0"), 0);
 	assert_int_equal(run_command(&r, "exit 255"), 255);
-	/* Process 1 cannot kill itself, but for this */
+	assert_int_equal(run_command(&r, "kill -USR1 $$"), 128 + SIGUSR1);
+	/* Not process 1, which would not be killed, nor mother of orphans */
+	assert_int_equal(run_command(&r, "sh -c 'sleep 0.05 &';sleep 0.2;"
+				     "! grep -ql Z.*zombie /proc/*/status"), 0);
+	/* Nobody inside looks into the process that is a copy of us */
+	assert_int_equal(run_command(&r, "head -c 1 /proc/1/environ"), 1);
 	r.opts.no_pidns = true;
 	assert_int_equal(run_command(&r, "kill -USR1 $$"), 128 + SIGUSR1);
 	assert_int_equal(run_command(&r, "test $$ -gt 1"), 0);
@@ -557,8 +562,7 @@ static void test_term(void **state)
 	static const char *const scripts[] = {
 		"echo running; sleep 60",
 		"trap '' TERM; echo running; while :; do sleep 0.1; done",
-		"trap 'echo got it; exit 3' TERM; echo running;"
-		"while :; do sleep 0.1; done",
+		"trap 'echo got it; exit 3' TERM; echo running; sleep 60 & wait",
 	};
 	struct daemon d;
 	unsigned i;
