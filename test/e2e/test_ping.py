@@ -24,6 +24,12 @@ def test_large(pasta, fam):
     assert "8008 bytes from" in out
 
 
+def test_fragmented(pasta, fam):
+    """44 fragments on a tap with the MTU of Ethernet, whole beyond it."""
+    out = ping(pasta("-m", "1500"), "-s", "65000", fam.neigh)
+    assert "65008 bytes from" in out
+
+
 def test_empty(pasta, fam):
     assert "8 bytes from" in ping(pasta(), "-s", "0", fam.far)
 
