@@ -333,12 +333,13 @@ static void tcp_input_new(struct tcp *tcp, const struct packet_group *g,
 static void tcp_input_connecting(struct tcp *tcp, struct tcp_conn *c,
 				 const struct packet_group *g)
 {
+	const struct packet *p;
 	struct tcp_seg seg;
 
-	if (!tcp_seg_parse(tcp, g->last, g, &seg))
-		return;
-	if (seg.flags & TH_RST && seg.seq == c->rcv_nxt)
-		tcp_event(c, TCP_EV_ABORT);
+	for (p = g->first; p; p = p->next)
+		if (tcp_seg_parse(tcp, p, g, &seg) && seg.flags & TH_RST &&
+		    seg.seq == c->rcv_nxt)
+			tcp_event(c, TCP_EV_ABORT);
 }
 
 /* Answer to our SYN (RFC 9293 3.10.7.3) */
