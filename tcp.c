@@ -510,6 +510,7 @@ static bool tcp_open_from_host(struct tcp *tcp, int fd,
 		return false;
 	}
 	tcp->stats.opened_host++;
+	tcp_window_update(tcp, c, true);
 	tcp_send_flag(tcp, c, TH_SYN, c->isn);
 	tcp_settle(tcp, c);
 	return true;
