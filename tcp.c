@@ -554,7 +554,10 @@ static void tcp_refuse_accept(struct tcp *tcp, int listener)
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		sock_close_rst(fd);
-	tcp->spare_fd = dup(listener);
+	/* Of something that is there for ever: a copy of the listener would
+	 * keep it bound, and watched, after it is closed
+	 */
+	tcp->spare_fd = dup(tcp->loop->epfd);
 }
 
 void tcp_listen_event(void *ctx, union epoll_ref ref, uint32_t events)
