@@ -333,12 +333,13 @@ static void tcp_input_new(struct tcp *tcp, const struct packet_group *g,
 static void tcp_input_connecting(struct tcp *tcp, struct tcp_conn *c,
 				 const struct packet_group *g)
 {
+	const struct packet *p;
 	struct tcp_seg seg;
 
-	if (!tcp_seg_parse(tcp, g->last, g, &seg))
-		return;
-	if (seg.flags & TH_RST && seg.seq == c->rcv_nxt)
-		tcp_event(c, TCP_EV_ABORT);
+	for (p = g->first; p; p = p->next)
+		if (tcp_seg_parse(tcp, p, g, &seg) && seg.flags & TH_RST &&
+		    seg.seq == c->rcv_nxt)
+			tcp_event(c, TCP_EV_ABORT);
 }
 
 /* Answer to our SYN (RFC 9293 3.10.7.3) */
@@ -509,6 +510,7 @@ static bool tcp_open_from_host(struct tcp *tcp, int fd,
 		return false;
 	}
 	tcp->stats.opened_host++;
+	tcp_window_update(tcp, c, true);
 	tcp_send_flag(tcp, c, TH_SYN, c->isn);
 	tcp_settle(tcp, c);
 	return true;
@@ -552,7 +554,10 @@ static void tcp_refuse_accept(struct tcp *tcp, int listener)
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		sock_close_rst(fd);
-	tcp->spare_fd = dup(listener);
+	/* Of something that is there for ever: a copy of the listener would
+	 * keep it bound, and watched, after it is closed
+	 */
+	tcp->spare_fd = dup(tcp->loop->epfd);
 }
 
 void tcp_listen_event(void *ctx, union epoll_ref ref, uint32_t events)
