@@ -17,8 +17,12 @@ static bool guest_mac_unicast(const uint8_t *mac)
 
 static void guest_observe_mac(struct guest *g, const uint8_t *mac)
 {
+	static struct log_site site;
+
 	memcpy(g->mac, mac, sizeof(g->mac));
 	g->mac_seen = true;
+	if (!log_limit(&site)) /* a guest can change it with each frame */
+		return;
 	info("Guest has MAC address %02x:%02x:%02x:%02x:%02x:%02x", mac[0],
 	     mac[1], mac[2], mac[3], mac[4], mac[5]);
 }

@@ -235,8 +235,9 @@ static ssize_t stream_parse(struct tap *tap, uint8_t *buf, size_t len)
 		flen = ntohl(sh.len);
 		if (!flen || flen > TAP_FRAME_MAX) {
 			tap->stats.rx_bad_len++;
-			err("Frame of %zu bytes announced, 1 to %zu possible: "
-			    "closing connection", flen, TAP_FRAME_MAX);
+			warn_limited("Frame of %zu bytes announced, 1 to %zu "
+				     "possible: closing connection", flen,
+				     TAP_FRAME_MAX);
 			return -EPROTO;
 		}
 		if (len - pos - sizeof(sh) < flen)
