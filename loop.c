@@ -76,6 +76,7 @@ static void loop_dispatch(struct loop *loop, const struct epoll_event *ev)
 
 	if (ref.type >= EPOLL_TYPES)
 		return;
+	loop->count[ref.type]++;
 	h = &loop->handler[ref.type];
 	if (h->event)
 		h->event(h->ctx, ref, ev->events);

@@ -62,6 +62,7 @@ struct loop_hooks {
  * @wheel:	Deadlines
  * @handler:	Table of EPOLL_TYPES rows
  * @hooks:	Timers and turn
+ * @count:	Events so far, by type
  * @busy:	Work is pending: do not sleep before the next turn
  * @quit:	Leave after this turn
  * @status:	Exit status then
@@ -72,6 +73,7 @@ struct loop {
 	struct wheel wheel;
 	const struct loop_handler *handler;
 	const struct loop_hooks *hooks;
+	uint64_t count[EPOLL_TYPES];
 	bool busy;
 	bool quit;
 	int status;

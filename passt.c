@@ -53,6 +53,9 @@
 #define FLOWS_MIN 4096
 #define FLOWS_MAX 131072
 
+/* Lines of --stats between two headers */
+#define STATS_HEADER 20
+
 /* Port numbers of services answered here, IANA */
 #define DHCP_SERVER_PORT   67
 #define DHCPV6_SERVER_PORT 547
@@ -152,9 +155,33 @@ static void timer_due(void *ctx, struct wtimer *t)
 		flow_timer(&p->flows, t);
 }
 
+/* --stats: a line of event counts on stderr, not more often than asked for */
+static void stats_print(const struct passt *p)
+{
+	static uint64_t last, lines;
+	unsigned i;
+
+	if (last && p->loop.now - last < (uint64_t)p->conf.stats * 1000)
+		return;
+	last = p->loop.now;
+	for (i = EPOLL_NONE + 1; !(lines % STATS_HEADER) && i < EPOLL_TYPES;
+	     i++)
+		fprintf(stderr, "%s%s", i > 1 ? "\t" : "", handlers[i].name ?
+			handlers[i].name : "-");
+	if (!(lines++ % STATS_HEADER))
+		fputc('\n', stderr);
+	for (i = EPOLL_NONE + 1; i < EPOLL_TYPES; i++)
+		fprintf(stderr, "%s%llu", i > 1 ? "\t" : "",
+			(unsigned long long)p->loop.count[i]);
+	fputc('\n', stderr);
+}
+
 static void turn_end(void *ctx)
 {
 	struct passt *p = ctx;
+
+	if (p->conf.stats)
+		stats_print(p);
 
 	if (flow_run_deferred(&p->flows))
 		p->loop.busy = true;
