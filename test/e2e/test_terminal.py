@@ -51,10 +51,10 @@ class Terminal:
         self.text = self.text[self.text.index(word) + len(word):]
 
     def close(self):
-        """Hang up; nothing is left."""
+        """End pasta and with it the command: killed, it would leave that."""
         if self.proc.poll() is None:
-            self.proc.kill()
-        self.proc.wait()
+            self.proc.terminate()
+        self.proc.wait(10)
         os.close(self.fd)
 
 
