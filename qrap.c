@@ -4,11 +4,14 @@
  * Usage: qrap FD COMMAND [ARGUMENTS]...
  *
  * Connects to the first of /tmp/passt_1.socket to /tmp/passt_64.socket that
- * accepts, gives the connection to COMMAND as descriptor FD and executes it:
+ * accepts and does not hang up at once, as one that has a guest already does,
+ * gives the connection to COMMAND as descriptor FD and executes it:
  *
  *	qrap 5 qemu-system-x86_64 ... -netdev socket,fd=5,id=net0
  */
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +22,18 @@
 #define SOCKET_PATH "/tmp/passt_%u.socket"
 #define SOCKET_MAX  64
 
+/* Who is going to hang up has done so after this time, ms */
+#define HANGUP_WAIT 200
+
+/* Is the other end going to keep this connection? */
+static bool stays(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
+
+	return poll(&p, 1, HANGUP_WAIT) <= 0 ||
+	       !(p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 /* Connect to the socket of number @n. Return: descriptor, -1 on failure */
 static int connect_to(unsigned n)
 {
@@ -28,7 +43,7 @@ static int connect_to(unsigned n)
 	if (fd < 0)
 		return -1;
 	snprintf(addr.sun_path, sizeof(addr.sun_path), SOCKET_PATH, n);
-	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)) && stays(fd))
 		return fd;
 	close(fd);
 	return -1;
@@ -65,7 +80,7 @@ int main(int argc, char **argv)
 	for (n = 1; n <= SOCKET_MAX && fd < 0; n++)
 		fd = connect_to(n);
 	if (fd < 0) {
-		fprintf(stderr, "qrap: no passt accepts on any of "
+		fprintf(stderr, "qrap: no passt takes a guest on any of "
 				SOCKET_PATH " to %u: start passt first\n",
 			1U, n - 1);
 		return EXIT_FAILURE;
