@@ -150,6 +150,7 @@ def test_reconnect(passt):
 
 def test_reconnect_cut_frame(passt):
     """A client leaves in the middle of a frame: the next one begins anew."""
+    # Others put what they kept before the first frame of the next client.
     p = passt()
     with Guest(p.path) as g:
         g.alive()
