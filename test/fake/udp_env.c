@@ -19,7 +19,7 @@
 #include "lib/csum.h"
 #include "test/fake/udp_env.h"
 
-struct udp_env env;
+struct udp_env udp_env;
 
 /* Group of the guest's datagrams, and room for what comes out */
 static struct packet packets[512];
@@ -32,26 +32,26 @@ static unsigned next_frame;
 static int socks[32];
 static unsigned nsocks;
 
-int env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
+int udp_env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
 {
 	int rc;
 
 	if (setns(ns->fd, CLONE_NEWNET))
 		return -errno;
 	rc = fn(arg);
-	assert_int_equal(setns(env.host_ns, CLONE_NEWNET), 0);
+	assert_int_equal(setns(udp_env.host_ns, CLONE_NEWNET), 0);
 	return rc;
 }
 
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_close,
-		       &env.udp },
+		       &udp_env.udp },
 };
 
 static const struct loop_handler handlers[EPOLL_TYPES] = {
-	[EPOLL_UDP] = { "UDP", udp_sock_event, &env.udp },
-	[EPOLL_UDP_LISTEN] = { "listener", udp_listen_event, &env.udp },
-	[EPOLL_UDP_SPLICE] = { "splice", udp_splice_event, &env.udp },
+	[EPOLL_UDP] = { "UDP", udp_sock_event, &udp_env.udp },
+	[EPOLL_UDP_LISTEN] = { "listener", udp_listen_event, &udp_env.udp },
+	[EPOLL_UDP_SPLICE] = { "splice", udp_splice_event, &udp_env.udp },
 };
 
 static void on_timer(void *ctx, struct wtimer *t)
@@ -62,13 +62,13 @@ static void on_timer(void *ctx, struct wtimer *t)
 static void on_turn(void *ctx)
 {
 	if (flow_run_deferred(ctx))
-		env.loop.busy = true;
-	tap_flush(&env.tap);
+		udp_env.loop.busy = true;
+	tap_flush(&udp_env.tap);
 }
 
-static const struct loop_hooks hooks = { on_timer, on_turn, &env.flows };
+static const struct loop_hooks hooks = { on_timer, on_turn, &udp_env.flows };
 
-union inany_addr env_addr(const char *text)
+union inany_addr udp_env_addr(const char *text)
 {
 	union inany_addr a;
 
@@ -98,11 +98,11 @@ int udp_env_start(void **state)
 	(void)state;
 	if (geteuid())
 		assert_int_equal(unshare(CLONE_NEWUSER), 0);
-	env.netns.fd = new_ns();
+	udp_env.netns.fd = new_ns();
 	run("ip link set lo up");
 	run("ip addr add " GUEST4 "/24 dev lo");
 	run("ip addr add " GUEST6 "/64 dev lo nodad");
-	env.host_ns = new_ns();
+	udp_env.host_ns = new_ns();
 	run("ip link set lo up multicast on");
 	run("ip addr add " HOST4 "/24 dev lo");
 	run("ip addr add " PEER4 "/32 dev lo");
@@ -112,24 +112,24 @@ int udp_env_start(void **state)
 	run("ip addr add " PEER6B "/128 dev lo nodad");
 	run("ip route add 224.0.0.0/4 dev lo");
 
-	sock_probe(&env.features);
+	sock_probe(&udp_env.features);
 	return 0;
 }
 
 static void set_guest(void)
 {
-	struct guest *g = &env.guest;
+	struct guest *g = &udp_env.guest;
 
 	*g = (struct guest){ .our_mac = GUEST_OUR_MAC,
 			     .mac = { 2, 0, 0, 0, 0, 2 } };
 	g->v4.on = g->v6.on = true;
-	g->v4.addr = g->v4.seen = env_addr(GUEST4);
-	g->v4.gw = g->v4.our = env_addr(GW4);
-	g->v6.addr = g->v6.seen = env_addr(GUEST6);
-	g->v6.gw = g->v6.our = env_addr(GW6);
+	g->v4.addr = g->v4.seen = udp_env_addr(GUEST4);
+	g->v4.gw = g->v4.our = udp_env_addr(GW4);
+	g->v6.addr = g->v6.seen = udp_env_addr(GUEST6);
+	g->v6.gw = g->v6.our = udp_env_addr(GW6);
 }
 
-void env_forget(void)
+void udp_env_forget(void)
 {
 	tap_mem_reset();
 	next_frame = 0;
@@ -143,49 +143,49 @@ int udp_env_reset(void **state)
 	(void)state;
 	while (nsocks)
 		close(socks[--nsocks]);
-	if (env.flows.slots) {
-		flow_close_all(&env.flows, PIF_NONE);
-		flow_run_deferred(&env.flows);
-		munmap(env.flows.slots, (size_t)env.flows.max * FLOW_SLOT);
-		munmap(env.flows.bucket, (env.flows.mask + 1) * 4UL);
-		fwd_close(&env.fwd);
-		munmap(env.fwd.listener,
-		       sizeof(*env.fwd.listener) * FWD_LISTENERS_MAX);
-		close(env.loop.epfd);
+	if (udp_env.flows.slots) {
+		flow_close_all(&udp_env.flows, PIF_NONE);
+		flow_run_deferred(&udp_env.flows);
+		munmap(udp_env.flows.slots, (size_t)udp_env.flows.max * FLOW_SLOT);
+		munmap(udp_env.flows.bucket, (udp_env.flows.mask + 1) * 4UL);
+		fwd_close(&udp_env.fwd);
+		munmap(udp_env.fwd.listener,
+		       sizeof(*udp_env.fwd.listener) * FWD_LISTENERS_MAX);
+		close(udp_env.loop.epfd);
 	}
-	env_forget();
+	udp_env_forget();
 	tap_mem.blocked = tap_mem.offload = false;
 
 	set_guest();
-	memset(&env.opts, 0, sizeof(env.opts));
-	env.opts.v4 = env.opts.v6 = (struct fwd_map){ .scope = 1 };
-	env.opts.v4.host_loopback = env_addr(GW4);
-	env.opts.v6.host_loopback = env_addr(GW6);
-	env.opts.pasta = true;
-	sock_probe(&env.features);
-	env.features.rmem_max = env.features.wmem_max = 4 << 20;
+	memset(&udp_env.opts, 0, sizeof(udp_env.opts));
+	udp_env.opts.v4 = udp_env.opts.v6 = (struct fwd_map){ .scope = 1 };
+	udp_env.opts.v4.host_loopback = udp_env_addr(GW4);
+	udp_env.opts.v6.host_loopback = udp_env_addr(GW6);
+	udp_env.opts.pasta = true;
+	sock_probe(&udp_env.features);
+	udp_env.features.rmem_max = udp_env.features.wmem_max = 4 << 20;
 
-	assert_int_equal(loop_init(&env.loop, handlers, &hooks), 0);
+	assert_int_equal(loop_init(&udp_env.loop, handlers, &hooks), 0);
 	assert_int_equal(
-		flow_init(&env.flows, ENV_FLOWS, &key, ops, &env.loop.wheel),
+		flow_init(&udp_env.flows, ENV_FLOWS, &key, ops, &udp_env.loop.wheel),
 		0);
-	assert_int_equal(fwd_init(&env.fwd, &env.opts, &env.guest, &env.netns,
-				  &env.loop),
+	assert_int_equal(fwd_init(&udp_env.fwd, &udp_env.opts, &udp_env.guest, &udp_env.netns,
+				  &udp_env.loop),
 			 0);
-	tap_init(&env.tap, &tap_mem_ops, &env.loop, &env.guest, &up);
-	env.udp = (struct udp){ .tap = &env.tap,
-				.loop = &env.loop,
-				.flows = &env.flows,
-				.fwd = &env.fwd,
-				.netns = &env.netns,
-				.features = &env.features,
+	tap_init(&udp_env.tap, &tap_mem_ops, &udp_env.loop, &udp_env.guest, &up);
+	udp_env.udp = (struct udp){ .tap = &udp_env.tap,
+				.loop = &udp_env.loop,
+				.flows = &udp_env.flows,
+				.fwd = &udp_env.fwd,
+				.netns = &udp_env.netns,
+				.features = &udp_env.features,
 				.mtu = TAP_MTU_MAX };
-	return udp_init(&env.udp);
+	return udp_init(&udp_env.udp);
 }
 
-int env_socket(const char *addr, in_port_t port)
+int udp_env_socket(const char *addr, in_port_t port)
 {
-	const union inany_addr a = env_addr(addr);
+	const union inany_addr a = udp_env_addr(addr);
 	const struct sock_spec s = { .af = inany_af(&a),
 				     .type = SOCK_DGRAM,
 				     .proto = IPPROTO_UDP,
@@ -201,7 +201,7 @@ int env_socket(const char *addr, in_port_t port)
 	return fd;
 }
 
-void env_close(int fd)
+void udp_env_close(int fd)
 {
 	unsigned i;
 
@@ -212,17 +212,17 @@ void env_close(int fd)
 	close(fd);
 }
 
-int env_ns_socket(const char *addr, in_port_t port)
+int udp_env_ns_socket(const char *addr, in_port_t port)
 {
 	int fd;
 
-	assert_int_equal(setns(env.netns.fd, CLONE_NEWNET), 0);
-	fd = env_socket(addr, port);
-	assert_int_equal(setns(env.host_ns, CLONE_NEWNET), 0);
+	assert_int_equal(setns(udp_env.netns.fd, CLONE_NEWNET), 0);
+	fd = udp_env_socket(addr, port);
+	assert_int_equal(setns(udp_env.host_ns, CLONE_NEWNET), 0);
 	return fd;
 }
 
-in_port_t env_port(int fd)
+in_port_t udp_env_port(int fd)
 {
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
@@ -234,25 +234,25 @@ in_port_t env_port(int fd)
 	return port;
 }
 
-void env_rule(enum pif pif, const char *addr, in_port_t port, in_port_t to)
+void udp_env_rule(enum pif pif, const char *addr, in_port_t port, in_port_t to)
 {
-	struct fwd_rules *rules = pif == PIF_HOST ? &env.opts.host
-						  : &env.opts.splice;
+	struct fwd_rules *rules = pif == PIF_HOST ? &udp_env.opts.host
+						  : &udp_env.opts.splice;
 
 	rules->rule[rules->n++] =
 		(struct fwd_rule){ .proto = IPPROTO_UDP,
 				   .pif = (uint8_t)pif,
 				   .dual = !addr,
-				   .addr = addr ? env_addr(addr) : inany_any6,
+				   .addr = addr ? udp_env_addr(addr) : inany_any6,
 				   .first = port,
 				   .last = port,
 				   .to = to };
 }
 
 /* Complete the group of packets that lies in packets[] */
-static void input(const struct env_send *s, unsigned n)
+static void input(const struct udp_env_send *s, unsigned n)
 {
-	struct packet_group g = { .dst = env_addr(s->dst),
+	struct packet_group g = { .dst = udp_env_addr(s->dst),
 				  .sport = s->sport,
 				  .dport = s->dport,
 				  .proto = IPPROTO_UDP,
@@ -263,15 +263,15 @@ static void input(const struct env_send *s, unsigned n)
 				  .last = &packets[n - 1] };
 	unsigned i;
 
-	g.src = env_addr(s->src ? s->src : inany_v4(&g.dst) ? GUEST4 : GUEST6);
+	g.src = udp_env_addr(s->src ? s->src : inany_v4(&g.dst) ? GUEST4 : GUEST6);
 	for (i = 0; i < n; i++) {
 		packets[i].l4 = iov_tail_init(&piovs[i], 1, 0);
 		packets[i].next = i + 1 < n ? &packets[i + 1] : NULL;
 	}
-	udp_tap_input(&env.udp, &g);
+	udp_tap_input(&udp_env.udp, &g);
 }
 
-void env_guest_raw(const struct env_send *s, const void *l4, size_t len)
+void udp_env_guest_raw(const struct udp_env_send *s, const void *l4, size_t len)
 {
 	memset(packets, 0, sizeof(packets[0]));
 	memcpy(pbytes, l4, len);
@@ -279,14 +279,14 @@ void env_guest_raw(const struct env_send *s, const void *l4, size_t len)
 	input(s, 1);
 }
 
-void env_guest_sends(const struct env_send *s, const void *payload, size_t len)
+void udp_env_guest_sends(const struct udp_env_send *s, const void *payload, size_t len)
 {
-	union inany_addr dst = env_addr(s->dst), src;
+	union inany_addr dst = udp_env_addr(s->dst), src;
 	struct l3_spec l3 = { .src = &src, .dst = &dst, .proto = IPPROTO_UDP };
 	unsigned i, n = s->n ? s->n : 1;
 	uint8_t *p = pbytes;
 
-	src = env_addr(s->src ? s->src : inany_v4(&dst) ? GUEST4 : GUEST6);
+	src = udp_env_addr(s->src ? s->src : inany_v4(&dst) ? GUEST4 : GUEST6);
 	memset(packets, 0, sizeof(packets));
 	for (i = 0; i < n; i++) {
 		size_t l = s->last && i + 1 == n ? s->last : len;
@@ -310,20 +310,20 @@ void env_guest_sends(const struct env_send *s, const void *payload, size_t len)
 	input(s, n);
 }
 
-void env_turns(void)
+void udp_env_turns(void)
 {
 	unsigned i;
 
-	for (i = 0; i < 1000 && (loop_turn(&env.loop, 0) > 0 || env.loop.busy);
+	for (i = 0; i < 1000 && (loop_turn(&udp_env.loop, 0) > 0 || udp_env.loop.busy);
 	     i++)
 		;
 }
 
-ssize_t env_recv(int fd, void *buf, size_t len, union inany_addr *from,
+ssize_t udp_env_recv(int fd, void *buf, size_t len, union inany_addr *from,
 		 in_port_t *port)
 {
 	struct pollfd p[2] = { { fd, POLLIN, 0 },
-			       { env.loop.epfd, POLLIN, 0 } };
+			       { udp_env.loop.epfd, POLLIN, 0 } };
 	union sockaddr_any sa;
 	socklen_t salen = sizeof(sa);
 	union inany_addr a;
@@ -332,7 +332,7 @@ ssize_t env_recv(int fd, void *buf, size_t len, union inany_addr *from,
 	ssize_t n;
 
 	for (i = 0; i < 100; i++) {
-		env_turns();
+		udp_env_turns();
 		n = recvfrom(fd, buf, len, MSG_DONTWAIT, &sa.sa, &salen);
 		if (n >= 0) {
 			inany_from_sockaddr(from ? from : &a, port ? port : &q,
@@ -344,10 +344,10 @@ ssize_t env_recv(int fd, void *buf, size_t len, union inany_addr *from,
 	return -1;
 }
 
-void env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
+void udp_env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
 		 size_t len)
 {
-	const union inany_addr a = env_addr(addr);
+	const union inany_addr a = udp_env_addr(addr);
 	union sockaddr_any sa;
 	socklen_t salen = sockaddr_from_inany(&sa, &a, port, 1);
 
@@ -355,7 +355,7 @@ void env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
 }
 
 /* Check the sum of a whole UDP datagram */
-static void check_udp(struct env_dgram *d, uint8_t *l4, size_t len)
+static void check_udp(struct udp_env_dgram *d, uint8_t *l4, size_t len)
 {
 	const struct l3_spec l3 = { .src = &d->src,
 				    .dst = &d->dst,
@@ -378,7 +378,7 @@ static void check_udp(struct env_dgram *d, uint8_t *l4, size_t len)
 }
 
 /* Next frame as IP payload. @off, @more: of a fragment; @id: its number */
-static uint8_t *next_packet(struct env_dgram *d, size_t *len, size_t *off,
+static uint8_t *next_packet(struct udp_env_dgram *d, size_t *len, size_t *off,
 			    bool *more, uint32_t *id)
 {
 	uint8_t *p = tap_mem.frame[next_frame];
@@ -389,7 +389,7 @@ static uint8_t *next_packet(struct env_dgram *d, size_t *len, size_t *off,
 
 	assert_true(tap_mem.gso_size[next_frame] ||
 		    tap_mem.len[next_frame] <=
-			    env.udp.mtu + sizeof(struct ether_header));
+			    udp_env.udp.mtu + sizeof(struct ether_header));
 	d->gso_size = tap_mem.gso_size[next_frame++];
 	memcpy(&eh, p, sizeof(eh));
 	p += sizeof(eh);
@@ -430,9 +430,9 @@ static uint8_t *next_packet(struct env_dgram *d, size_t *len, size_t *off,
 	return p;
 }
 
-bool env_guest_gets(struct env_dgram *d)
+bool udp_env_guest_gets(struct udp_env_dgram *d)
 {
-	struct pollfd pfd = { env.loop.epfd, POLLIN, 0 };
+	struct pollfd pfd = { udp_env.loop.epfd, POLLIN, 0 };
 	size_t len, off, total = 0;
 	uint32_t id, first = 0;
 	unsigned i;
@@ -440,7 +440,7 @@ bool env_guest_gets(struct env_dgram *d)
 	bool more;
 
 	for (i = 0; i < 100 && next_frame == tap_mem.n; i++) {
-		env_turns();
+		udp_env_turns();
 		if (next_frame == tap_mem.n)
 			poll(&pfd, 1, 10);
 	}
@@ -476,8 +476,8 @@ bool env_guest_gets(struct env_dgram *d)
 	return true;
 }
 
-bool env_guest_gets_nothing(void)
+bool udp_env_guest_gets_nothing(void)
 {
-	env_turns();
+	udp_env_turns();
 	return next_frame == tap_mem.n;
 }

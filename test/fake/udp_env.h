@@ -46,7 +46,7 @@ struct udp_env {
 };
 
 /* A datagram that came out of the tap, reassembled if it was fragmented */
-struct env_dgram {
+struct udp_env_dgram {
 	union inany_addr src, dst;
 	in_port_t sport, dport;
 	uint8_t proto, ttl;
@@ -56,7 +56,7 @@ struct env_dgram {
 	size_t len;
 };
 
-extern struct udp_env env;
+extern struct udp_env udp_env;
 
 /**
  * udp_env_start() - New network namespaces, addresses, everything set up
@@ -71,53 +71,53 @@ int udp_env_start(void **state);
 int udp_env_reset(void **state);
 
 /**
- * env_netns_call() - Stands in for netns_call(): this thread goes there and back
+ * udp_env_netns_call() - Stands in for netns_call(): this thread goes there and back
  *
  * Programs define netns_call() by it, and pcap_write() to do nothing: a library
  * that has the real ones as well must not be asked for them.
  */
-int env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg);
+int udp_env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg);
 
 /**
- * env_addr() - Address from text
+ * udp_env_addr() - Address from text
  */
-union inany_addr env_addr(const char *text);
+union inany_addr udp_env_addr(const char *text);
 
 /**
- * env_socket() - A socket of the host
+ * udp_env_socket() - A socket of the host
  * @addr:	Bound to
  * @port:	Likewise, 0: any
  *
- * Return: descriptor, non-blocking; closed by env_close() or udp_env_reset()
+ * Return: descriptor, non-blocking; closed by udp_env_close() or udp_env_reset()
  */
-int env_socket(const char *addr, in_port_t port);
+int udp_env_socket(const char *addr, in_port_t port);
 
 /**
- * env_close() - Close a socket from env_socket() or env_ns_socket()
+ * udp_env_close() - Close a socket from udp_env_socket() or udp_env_ns_socket()
  */
-void env_close(int fd);
+void udp_env_close(int fd);
 
 /**
- * env_ns_socket() - The same in the namespace that is spliced to
+ * udp_env_ns_socket() - The same in the namespace that is spliced to
  */
-int env_ns_socket(const char *addr, in_port_t port);
+int udp_env_ns_socket(const char *addr, in_port_t port);
 
 /**
- * env_port() - Port a socket is bound to
+ * udp_env_port() - Port a socket is bound to
  */
-in_port_t env_port(int fd);
+in_port_t udp_env_port(int fd);
 
 /**
- * env_rule() - Listen
+ * udp_env_rule() - Listen
  * @pif:	PIF_HOST or PIF_SPLICE
  * @addr:	Bound to, NULL: any of both families
  * @port:	Port
  * @to:		Port it is forwarded to
  */
-void env_rule(enum pif pif, const char *addr, in_port_t port, in_port_t to);
+void udp_env_rule(enum pif pif, const char *addr, in_port_t port, in_port_t to);
 
-/* A datagram of the guest, see env_guest_sends() */
-struct env_send {
+/* A datagram of the guest, see udp_env_guest_sends() */
+struct udp_env_send {
 	const char *src, *dst;
 	in_port_t sport, dport;
 	uint8_t ttl, tos;
@@ -127,28 +127,28 @@ struct env_send {
 };
 
 /**
- * env_guest_sends() - Give datagrams of the guest to UDP as one group
+ * udp_env_guest_sends() - Give datagrams of the guest to UDP as one group
  * @s:		Addresses and more; src may be NULL
  * @payload:	Payload; its first byte is counted up from one to the next
  * @len:	Bytes, at most 65535
  */
-void env_guest_sends(const struct env_send *s, const void *payload, size_t len);
+void udp_env_guest_sends(const struct udp_env_send *s, const void *payload, size_t len);
 
 /**
- * env_guest_raw() - Give one L4 packet as it is
+ * udp_env_guest_raw() - Give one L4 packet as it is
  * @s:		Addresses
  * @l4:		UDP header and payload
  * @len:	Bytes
  */
-void env_guest_raw(const struct env_send *s, const void *l4, size_t len);
+void udp_env_guest_raw(const struct udp_env_send *s, const void *l4, size_t len);
 
 /**
- * env_turns() - Let the loop run until nothing happens
+ * udp_env_turns() - Let the loop run until nothing happens
  */
-void env_turns(void);
+void udp_env_turns(void);
 
 /**
- * env_recv() - Receive on a socket, letting the loop run meanwhile
+ * udp_env_recv() - Receive on a socket, letting the loop run meanwhile
  * @fd:		Socket
  * @buf:	Filled
  * @len:	Size
@@ -157,37 +157,37 @@ void env_turns(void);
  *
  * Return: bytes, -1 if nothing came in a second
  */
-ssize_t env_recv(int fd, void *buf, size_t len, union inany_addr *from,
+ssize_t udp_env_recv(int fd, void *buf, size_t len, union inany_addr *from,
 		 in_port_t *port);
 
 /**
- * env_send_to() - Send from a socket
+ * udp_env_send_to() - Send from a socket
  * @fd:		Socket
  * @addr:	Destination
  * @port:	Likewise
  * @buf:	Payload
  * @len:	Bytes
  */
-void env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
+void udp_env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
 		 size_t len);
 
 /**
- * env_guest_gets() - Next datagram for the guest, letting the loop run
+ * udp_env_guest_gets() - Next datagram for the guest, letting the loop run
  * @d:		Filled; payload valid until the next call
  *
  * Fails the test if a checksum is wrong. Return: false if nothing came in a
  * second
  */
-bool env_guest_gets(struct env_dgram *d);
+bool udp_env_guest_gets(struct udp_env_dgram *d);
 
 /**
- * env_forget() - Forget frames: there is room for TAP_MEM_FRAMES of them
+ * udp_env_forget() - Forget frames: there is room for TAP_MEM_FRAMES of them
  */
-void env_forget(void);
+void udp_env_forget(void);
 
 /**
- * env_guest_gets_nothing() - Is there no datagram for the guest?
+ * udp_env_guest_gets_nothing() - Is there no datagram for the guest?
  */
-bool env_guest_gets_nothing(void);
+bool udp_env_guest_gets_nothing(void);
 
 #endif /* FAKE_UDP_ENV_H */

@@ -24,7 +24,7 @@ void pcap_write(struct pcap *p, const struct iovec *iov, size_t cnt, size_t len)
 
 int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
 {
-	return env_netns_call(ns, fn, arg);
+	return udp_env_netns_call(ns, fn, arg);
 }
 
 static uint8_t big[65536], got[65536];
@@ -39,21 +39,21 @@ static void assert_addr(const union inany_addr *a, const char *text)
 /* There and back, ports kept, addresses as the guest wrote them */
 static void there_and_back(const char *peer, const char *guest)
 {
-	int fd = env_socket(peer, 4000);
+	int fd = udp_env_socket(peer, 4000);
 	union inany_addr from;
-	struct env_dgram d;
+	struct udp_env_dgram d;
 	in_port_t port;
 
-	env_guest_sends(
-		&(struct env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
+	udp_env_guest_sends(
+		&(struct udp_env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
 		"ping", 4);
-	assert_int_equal(env_recv(fd, got, sizeof(got), &from, &port), 4);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), &from, &port), 4);
 	assert_memory_equal(got, "ping", 4);
 	assert_int_equal(port, 5000);
-	assert_int_equal(env.udp.stats.flows, 1);
+	assert_int_equal(udp_env.udp.stats.flows, 1);
 
-	env_send_to(fd, peer, 5000, "pong!", 5);
-	assert_true(env_guest_gets(&d));
+	udp_env_send_to(fd, peer, 5000, "pong!", 5);
+	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, peer);
 	assert_addr(&d.dst, guest);
 	assert_int_equal(d.sport, 4000);
@@ -62,12 +62,12 @@ static void there_and_back(const char *peer, const char *guest)
 	assert_memory_equal(d.payload, "pong!", 5);
 
 	/* The same flow again, not another */
-	env_guest_sends(
-		&(struct env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
+	udp_env_guest_sends(
+		&(struct udp_env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
 		"ping", 4);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 4);
-	assert_int_equal(env.udp.stats.flows, 1);
-	env_close(fd);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 4);
+	assert_int_equal(udp_env.udp.stats.flows, 1);
+	udp_env_close(fd);
 }
 
 static void test_there_and_back4(void **state)
@@ -85,43 +85,43 @@ static void test_there_and_back6(void **state)
 /* The gateway stands for the host's loopback, also in what comes back */
 static void test_host_loopback(void **state)
 {
-	int fd = env_socket("127.0.0.1", 4000);
+	int fd = udp_env_socket("127.0.0.1", 4000);
 	union inany_addr from;
-	struct env_dgram d;
+	struct udp_env_dgram d;
 	in_port_t port;
 
 	(void)state;
-	env_guest_sends(
-		&(struct env_send){ .dst = GW4, .sport = 5000, .dport = 4000 },
+	udp_env_guest_sends(
+		&(struct udp_env_send){ .dst = GW4, .sport = 5000, .dport = 4000 },
 		"a", 1);
-	assert_int_equal(env_recv(fd, got, sizeof(got), &from, &port), 1);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), &from, &port), 1);
 	assert_addr(&from, "127.0.0.1");
-	env_send_to(fd, "127.0.0.1", port, "b", 1);
-	assert_true(env_guest_gets(&d));
+	udp_env_send_to(fd, "127.0.0.1", port, "b", 1);
+	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, GW4);
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 /* Nobody but the peer is let in */
 static void test_filter(void **state)
 {
-	int fd = env_socket(PEER4, 4000), other = env_socket(PEER4B, 4000);
-	struct env_dgram d;
+	int fd = udp_env_socket(PEER4, 4000), other = udp_env_socket(PEER4B, 4000);
+	struct udp_env_dgram d;
 
 	(void)state;
-	env_guest_sends(&(struct env_send){ .dst = PEER4,
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 					    .sport = 5000,
 					    .dport = 4000 },
 			"a", 1);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 1);
-	env_send_to(other, PEER4, 5000, "evil", 4);
-	assert_true(env_guest_gets_nothing());
-	env_send_to(fd, PEER4, 5000, "good", 4);
-	assert_true(env_guest_gets(&d));
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 1);
+	udp_env_send_to(other, PEER4, 5000, "evil", 4);
+	assert_true(udp_env_guest_gets_nothing());
+	udp_env_send_to(fd, PEER4, 5000, "good", 4);
+	assert_true(udp_env_guest_gets(&d));
 	assert_memory_equal(d.payload, "good", 4);
-	assert_true(env_guest_gets_nothing());
-	env_close(fd);
-	env_close(other);
+	assert_true(udp_env_guest_gets_nothing());
+	udp_env_close(fd);
+	udp_env_close(other);
 }
 
 /* Descriptor of the flow's socket, by the port it is bound to */
@@ -146,28 +146,28 @@ static int flow_fd(in_port_t port)
 /* What came in before the socket was connected is looked at as well */
 static void not_connected_yet(const char *peer, const char *evil)
 {
-	int fd = env_socket(peer, 4000), other = env_socket(evil, 4000), sock;
-	const union inany_addr a = env_addr(peer), e = env_addr(evil);
-	struct env_dgram d;
+	int fd = udp_env_socket(peer, 4000), other = udp_env_socket(evil, 4000), sock;
+	const union inany_addr a = udp_env_addr(peer), e = udp_env_addr(evil);
+	struct udp_env_dgram d;
 
-	env_guest_sends(
-		&(struct env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
+	udp_env_guest_sends(
+		&(struct udp_env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
 		"a", 1);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 1);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 1);
 	sock = flow_fd(5000);
-	env_send_to(fd, peer, 5000, "good", 4);
+	udp_env_send_to(fd, peer, 5000, "good", 4);
 	assert_int_equal(sock_connect(sock, &e, 4000, 0), 0);
-	env_send_to(other, peer, 5000, "evil", 4);
+	udp_env_send_to(other, peer, 5000, "evil", 4);
 	assert_int_equal(sock_connect(sock, &a, 4000, 0), 0);
-	env_send_to(fd, peer, 5000, "fine", 4);
-	assert_true(env_guest_gets(&d));
+	udp_env_send_to(fd, peer, 5000, "fine", 4);
+	assert_true(udp_env_guest_gets(&d));
 	assert_memory_equal(d.payload, "good", 4);
-	assert_true(env_guest_gets(&d));
+	assert_true(udp_env_guest_gets(&d));
 	assert_memory_equal(d.payload, "fine", 4);
-	assert_true(env_guest_gets_nothing());
-	assert_int_equal(env.udp.stats.stray, 1);
-	env_close(fd);
-	env_close(other);
+	assert_true(udp_env_guest_gets_nothing());
+	assert_int_equal(udp_env.udp.stats.stray, 1);
+	udp_env_close(fd);
+	udp_env_close(other);
 }
 
 static void test_not_connected_yet(void **state)
@@ -181,23 +181,23 @@ static void test_not_connected_yet(void **state)
 /* Source port of somebody else on the host: another one does */
 static void test_port_taken(void **state)
 {
-	int fd = env_socket(PEER4, 4000), taken = env_socket("0.0.0.0", 5000);
-	struct env_dgram d;
+	int fd = udp_env_socket(PEER4, 4000), taken = udp_env_socket("0.0.0.0", 5000);
+	struct udp_env_dgram d;
 	in_port_t port;
 
 	(void)state;
-	env_guest_sends(&(struct env_send){ .dst = PEER4,
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 					    .sport = 5000,
 					    .dport = 4000 },
 			"a", 1);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 1);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 1);
 	assert_int_not_equal(port, 5000);
-	assert_int_equal(env.udp.stats.ephemeral, 1);
-	env_send_to(fd, PEER4, port, "b", 1);
-	assert_true(env_guest_gets(&d));
+	assert_int_equal(udp_env.udp.stats.ephemeral, 1);
+	udp_env_send_to(fd, PEER4, port, "b", 1);
+	assert_true(udp_env_guest_gets(&d));
 	assert_int_equal(d.dport, 5000);
-	env_close(fd);
-	env_close(taken);
+	udp_env_close(fd);
+	udp_env_close(taken);
 }
 
 /* Sizes from nothing to all that fits, both ways, both families */
@@ -212,25 +212,25 @@ static void test_sizes(void **state)
 	for (i = 0; i < sizeof(big); i++)
 		big[i] = (uint8_t)(i * 7 + i / 256);
 	for (j = 0; j < 2; j++) {
-		int fd = env_socket(peers[j], 4000);
+		int fd = udp_env_socket(peers[j], 4000);
 
 		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-			struct env_dgram d;
+			struct udp_env_dgram d;
 			size_t n = sizes[i];
 
-			env_guest_sends(&(struct env_send){ .dst = peers[j],
+			udp_env_guest_sends(&(struct udp_env_send){ .dst = peers[j],
 							    .sport = 5000,
 							    .dport = 4000 },
 					big, n);
 			assert_int_equal(
-				env_recv(fd, got, sizeof(got), NULL, NULL), n);
+				udp_env_recv(fd, got, sizeof(got), NULL, NULL), n);
 			assert_memory_equal(got, big, n);
-			env_send_to(fd, peers[j], 5000, big, n);
-			assert_true(env_guest_gets(&d));
+			udp_env_send_to(fd, peers[j], 5000, big, n);
+			assert_true(udp_env_guest_gets(&d));
 			assert_int_equal(d.len, n);
 			assert_memory_equal(d.payload, big, n);
 		}
-		env_close(fd);
+		udp_env_close(fd);
 	}
 }
 
@@ -238,7 +238,7 @@ static void test_sizes(void **state)
 static void ttl_and_tos(const char *peer, int level, int ttl_opt, int ttl_type,
 			int tos_opt, int tos_type)
 {
-	int fd = env_socket(peer, 4000);
+	int fd = udp_env_socket(peer, 4000);
 	unsigned i;
 
 	sock_set_int(fd, level, ttl_opt, 1);
@@ -253,7 +253,7 @@ static void ttl_and_tos(const char *peer, int level, int ttl_opt, int ttl_type,
 		struct cmsghdr *c;
 		int ttl = 0, tos = 0;
 
-		env_guest_sends(&(struct env_send){ .dst = peer,
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
 						    .sport = 5000,
 						    .dport = 4000,
 						    .ttl = (uint8_t)i,
@@ -269,7 +269,7 @@ static void ttl_and_tos(const char *peer, int level, int ttl_opt, int ttl_type,
 		assert_int_equal(ttl, i);
 		assert_int_equal(tos, i * 4);
 	}
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 static void test_ttl_tos4(void **state)
@@ -293,7 +293,7 @@ static void expect_run(int fd, unsigned n, size_t len, size_t last)
 	for (i = 0; i < n; i++) {
 		size_t l = last && i + 1 == n ? last : len;
 
-		assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), l);
+		assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), l);
 		assert_int_equal(got[0], (uint8_t)(big[0] + i));
 		assert_memory_equal(got + 1, big + 1, l - 1);
 	}
@@ -310,11 +310,11 @@ static void batches(const char *peer)
 		     { 64, 1400, 700 }, { 200, 64, 0 },  { 300, 1200, 1199 },
 		     { 3, 30000, 0 },   { 50, 1400, 1 }, { 40, 1, 0 },
 		     { 10, 100, 101 } };
-	int fd = env_socket(peer, 4000);
+	int fd = udp_env_socket(peer, 4000);
 	unsigned i;
 
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
-		env_guest_sends(&(struct env_send){ .dst = peer,
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
 						    .sport = 5000,
 						    .dport = 4000,
 						    .n = runs[i].n,
@@ -322,8 +322,8 @@ static void batches(const char *peer)
 				big, runs[i].len);
 		expect_run(fd, runs[i].n, runs[i].len, runs[i].last);
 	}
-	assert_int_equal(env.udp.stats.send_failed, 0);
-	env_close(fd);
+	assert_int_equal(udp_env.udp.stats.send_failed, 0);
+	udp_env_close(fd);
 }
 
 static void test_batches4(void **state)
@@ -341,27 +341,27 @@ static void test_batches6(void **state)
 static void test_batches_no_gso(void **state)
 {
 	(void)state;
-	env.features.udp_gso = false;
+	udp_env.features.udp_gso = false;
 	batches(PEER4);
 }
 
 /* A path whose MTU is smaller than the datagrams refuses UDP_SEGMENT */
 static void test_gso_refused(void **state)
 {
-	int fd = env_socket(PEER4, 4000);
+	int fd = udp_env_socket(PEER4, 4000);
 
 	(void)state;
 	assert_int_equal(system("ip link set lo mtu 1500"), 0);
-	env_guest_sends(&(struct env_send){ .dst = PEER4,
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 					    .sport = 5000,
 					    .dport = 4000,
 					    .n = 20,
 					    .last = 5 },
 			big, 2000);
 	expect_run(fd, 20, 2000, 5);
-	assert_int_equal(env.udp.stats.send_failed, 0);
+	assert_int_equal(udp_env.udp.stats.send_failed, 0);
 	assert_int_equal(system("ip link set lo mtu 65536"), 0);
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 /* What the guest left to be cut, is cut: by the kernel or by us */
@@ -372,13 +372,13 @@ static void uso(const char *peer)
 		size_t len;
 	} runs[] = { { 1000, 1000 },  { 1000, 999 },  { 1000, 1001 },
 		     { 1400, 60000 }, { 100, 20050 }, { 1, 300 } };
-	int fd = env_socket(peer, 4000);
+	int fd = udp_env_socket(peer, 4000);
 	unsigned i;
 
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
 		size_t pos, size = runs[i].size, len = runs[i].len;
 
-		env_guest_sends(&(struct env_send){ .dst = peer,
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
 						    .sport = 5000,
 						    .dport = 4000,
 						    .gso_size = runs[i].size },
@@ -387,12 +387,12 @@ static void uso(const char *peer)
 			size_t l = len - pos < size ? len - pos : size;
 
 			assert_int_equal(
-				env_recv(fd, got, sizeof(got), NULL, NULL), l);
+				udp_env_recv(fd, got, sizeof(got), NULL, NULL), l);
 			assert_memory_equal(got, big + pos, l);
 		}
 		assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), -1);
 	}
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 static void test_uso(void **state)
@@ -405,7 +405,7 @@ static void test_uso(void **state)
 static void test_uso_no_gso(void **state)
 {
 	(void)state;
-	env.features.udp_gso = false;
+	udp_env.features.udp_gso = false;
 	uso(PEER4);
 }
 
@@ -413,41 +413,41 @@ static void test_uso_no_gso(void **state)
 static void test_multicast(void **state)
 {
 	struct ip_mreqn m = { .imr_ifindex = 1 };
-	int fd = env_socket("0.0.0.0", 4000), peer = env_socket(PEER4B, 4001);
-	struct env_dgram d;
+	int fd = udp_env_socket("0.0.0.0", 4000), peer = udp_env_socket(PEER4B, 4001);
+	struct udp_env_dgram d;
 	in_port_t port;
 
 	(void)state;
 	inet_pton(AF_INET, "233.252.0.1", &m.imr_multiaddr);
 	assert_int_equal(
 		setsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)), 0);
-	env_guest_sends(&(struct env_send){ .dst = "233.252.0.1",
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = "233.252.0.1",
 					    .sport = 5000,
 					    .dport = 4000,
 					    .ttl = 1 },
 			"who?", 4);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 4);
 	assert_int_equal(port, 5000);
-	env_send_to(peer, HOST4, port, "me", 2);
-	assert_true(env_guest_gets(&d));
+	udp_env_send_to(peer, HOST4, port, "me", 2);
+	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, PEER4B);
 	assert_int_equal(d.sport, 4001);
 	assert_int_equal(d.dport, 5000);
 	assert_memory_equal(d.payload, "me", 2);
 
 	/* On our loopback it is not shown as that */
-	env_send_to(env_socket("127.0.0.1", 4002), "127.0.0.1", port, "lo", 2);
-	assert_true(env_guest_gets(&d));
+	udp_env_send_to(udp_env_socket("127.0.0.1", 4002), "127.0.0.1", port, "lo", 2);
+	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, GW4);
-	env_close(fd);
-	env_close(peer);
+	udp_env_close(fd);
+	udp_env_close(peer);
 }
 
 static void test_multicast6(void **state)
 {
-	int fd = env_socket("::", 4000), peer = env_socket(PEER6B, 4001);
+	int fd = udp_env_socket("::", 4000), peer = udp_env_socket(PEER6B, 4001);
 	struct ipv6_mreq m;
-	struct env_dgram d;
+	struct udp_env_dgram d;
 	in_port_t port;
 
 	(void)state;
@@ -455,55 +455,55 @@ static void test_multicast6(void **state)
 				"ip addr add 2001:db8:3::1/64 dev v0 nodad && "
 				"ip link set v1 up && ip link set v0 up"),
 			 0);
-	m.ipv6mr_interface = env.opts.v6.scope = if_nametoindex("v0");
+	m.ipv6mr_interface = udp_env.opts.v6.scope = if_nametoindex("v0");
 	inet_pton(AF_INET6, "ff02::db8:0:1", &m.ipv6mr_multiaddr);
 	assert_int_equal(
 		setsockopt(fd, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m, sizeof(m)),
 		0);
-	env_guest_sends(&(struct env_send){ .dst = "ff02::db8:0:1",
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = "ff02::db8:0:1",
 					    .sport = 5000,
 					    .dport = 4000,
 					    .ttl = 1 },
 			"who?", 4);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
-	env_send_to(peer, HOST6, port, "me", 2);
-	assert_true(env_guest_gets(&d));
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 4);
+	udp_env_send_to(peer, HOST6, port, "me", 2);
+	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, PEER6B);
 	assert_int_equal(d.dport, 5000);
-	env_close(fd);
-	env_close(peer);
+	udp_env_close(fd);
+	udp_env_close(peer);
 	assert_int_equal(system("ip link del v0"), 0);
 }
 
 /* Broadcast: allowed, and our own does not come back to the guest */
 static void broadcast(const char *dst)
 {
-	int fd = env_socket("0.0.0.0", 4000), peer = env_socket(PEER4B, 4001);
-	struct env_dgram d;
+	int fd = udp_env_socket("0.0.0.0", 4000), peer = udp_env_socket(PEER4B, 4001);
+	struct udp_env_dgram d;
 	in_port_t port;
 
 	/* Likewise with a listener on the port, which hears others */
 	sock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	env_rule(PIF_HOST, NULL, 4000, 4000);
-	env.opts.host.rule[0].scan = true; /* so that it shares the port */
+	udp_env_rule(PIF_HOST, NULL, 4000, 4000);
+	udp_env.opts.host.rule[0].scan = true; /* so that it shares the port */
 	assert_int_equal(
-		fwd_listener_open(&env.fwd, &env.opts.host.rule[0], 4000), 1);
-	env_guest_sends(
-		&(struct env_send){ .dst = dst, .sport = 4000, .dport = 4000 },
+		fwd_listener_open(&udp_env.fwd, &udp_env.opts.host.rule[0], 4000), 1);
+	udp_env_guest_sends(
+		&(struct udp_env_send){ .dst = dst, .sport = 4000, .dport = 4000 },
 		"who?", 4);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port), 4);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 4);
 	assert_int_equal(port, 4000);
-	assert_true(env_guest_gets_nothing());
-	env_close(fd);
+	assert_true(udp_env_guest_gets_nothing());
+	udp_env_close(fd);
 	sock_set_int(peer, SOL_SOCKET, SO_BROADCAST, 1);
-	env_send_to(peer, dst, 4000, "all", 3);
-	assert_true(env_guest_gets(&d));
+	udp_env_send_to(peer, dst, 4000, "all", 3);
+	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, PEER4B);
 	assert_int_equal(d.len, 3);
-	env_send_to(peer, HOST4, port, "me", 2);
-	assert_true(env_guest_gets(&d));
+	udp_env_send_to(peer, HOST4, port, "me", 2);
+	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, PEER4B);
-	env_close(peer);
+	udp_env_close(peer);
 }
 
 static void test_broadcast(void **state)
@@ -524,10 +524,10 @@ static void test_broadcast(void **state)
 /* Malformed: counted, dropped, no flow begun */
 static void test_malformed(void **state)
 {
-	const struct env_send s4 = { .dst = PEER4,
+	const struct udp_env_send s4 = { .dst = PEER4,
 				     .sport = 5000,
 				     .dport = 4000 };
-	const struct env_send s6 = { .dst = PEER6,
+	const struct udp_env_send s6 = { .dst = PEER6,
 				     .sport = 5000,
 				     .dport = 4000 };
 	/* source port 5000, destination port 4000, length, checksum */
@@ -540,28 +540,28 @@ static void test_malformed(void **state)
 	static const uint8_t bad_sum[] = { 0x13, 0x88, 0x0f, 0xa0,
 					   0,    8,    0x12, 0x34 };
 	static const uint8_t no_sum[] = { 0x13, 0x88, 0x0f, 0xa0, 0, 8, 0, 0 };
-	struct env_send port0 = s4, lo = s4;
-	int fd = env_socket(PEER4, 4000);
+	struct udp_env_send port0 = s4, lo = s4;
+	int fd = udp_env_socket(PEER4, 4000);
 
 	(void)state;
-	env_guest_raw(&s4, no_sum, 0);
-	env_guest_raw(&s4, no_sum, 7);
-	env_guest_raw(&s4, too_short, 8);
-	env_guest_raw(&s4, too_long, 8);
-	env_guest_raw(&s4, bad_sum, 8);
-	env_guest_raw(&s6, no_sum, 8);
+	udp_env_guest_raw(&s4, no_sum, 0);
+	udp_env_guest_raw(&s4, no_sum, 7);
+	udp_env_guest_raw(&s4, too_short, 8);
+	udp_env_guest_raw(&s4, too_long, 8);
+	udp_env_guest_raw(&s4, bad_sum, 8);
+	udp_env_guest_raw(&s6, no_sum, 8);
 	port0.dport = 0;
-	env_guest_raw(&port0, no_sum, 8);
+	udp_env_guest_raw(&port0, no_sum, 8);
 	lo.dst = "127.0.0.1";
-	env_guest_raw(&lo, no_sum, 8);
-	assert_int_equal(env.udp.stats.bad_datagram, 8);
-	assert_int_equal(env.udp.stats.flows, 0);
-	assert_int_equal(env.flows.used, 0);
+	udp_env_guest_raw(&lo, no_sum, 8);
+	assert_int_equal(udp_env.udp.stats.bad_datagram, 8);
+	assert_int_equal(udp_env.udp.stats.flows, 0);
+	assert_int_equal(udp_env.flows.used, 0);
 
 	/* IPv4 may go without checksum */
-	env_guest_raw(&s4, no_sum, 8);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 0);
-	env_close(fd);
+	udp_env_guest_raw(&s4, no_sum, 8);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 0);
+	udp_env_close(fd);
 }
 
 int main(void)

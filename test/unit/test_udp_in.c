@@ -30,7 +30,7 @@ void pcap_write(struct pcap *p, const struct iovec *iov, size_t cnt, size_t len)
 
 int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
 {
-	return env_netns_call(ns, fn, arg);
+	return udp_env_netns_call(ns, fn, arg);
 }
 
 static uint8_t big[65536], got[65536];
@@ -45,8 +45,8 @@ static void assert_addr(const union inany_addr *a, const char *text)
 /* Bind what rules there are */
 static void listen_all(void)
 {
-	assert_int_equal(fwd_listen(&env.fwd, PIF_HOST), 0);
-	assert_int_equal(fwd_listen(&env.fwd, PIF_SPLICE), 0);
+	assert_int_equal(fwd_listen(&udp_env.fwd, PIF_HOST), 0);
+	assert_int_equal(fwd_listen(&udp_env.fwd, PIF_SPLICE), 0);
 }
 
 static void fill(void)
@@ -61,34 +61,34 @@ static void fill(void)
 static void inbound(const char *rule, const char *peer, const char *asked,
 		    const char *guest)
 {
-	int fd = env_socket(peer, 7000);
+	int fd = udp_env_socket(peer, 7000);
 	union inany_addr from;
-	struct env_dgram d;
+	struct udp_env_dgram d;
 	in_port_t port;
 	unsigned i;
 
-	env_rule(PIF_HOST, rule, 6000, 6001);
+	udp_env_rule(PIF_HOST, rule, 6000, 6001);
 	listen_all();
 	for (i = 0; i < 3; i++) {
-		env_send_to(fd, asked, 6000, "hi", 2);
-		assert_true(env_guest_gets(&d));
+		udp_env_send_to(fd, asked, 6000, "hi", 2);
+		assert_true(udp_env_guest_gets(&d));
 		assert_addr(&d.src, peer);
 		assert_addr(&d.dst, guest);
 		assert_int_equal(d.sport, 7000);
 		assert_int_equal(d.dport, 6001);
 		assert_int_equal(d.len, 2);
 
-		env_guest_sends(&(struct env_send){ .dst = peer,
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
 						    .sport = 6001,
 						    .dport = 7000 },
 				"hello", 5);
-		assert_int_equal(env_recv(fd, got, sizeof(got), &from, &port),
+		assert_int_equal(udp_env_recv(fd, got, sizeof(got), &from, &port),
 				 5);
 		assert_addr(&from, asked);
 		assert_int_equal(port, 6000);
 	}
-	assert_int_equal(env.udp.stats.flows, 1);
-	env_close(fd);
+	assert_int_equal(udp_env.udp.stats.flows, 1);
+	udp_env_close(fd);
 }
 
 static void test_inbound4(void **state)
@@ -109,14 +109,14 @@ static void test_inbound_any4(void **state)
 	(void)state;
 	inbound(NULL, PEER4, PEER4B, GUEST4);
 	/* It was a connected socket that answered */
-	assert_int_equal(env.udp.stats.no_fd, 0);
+	assert_int_equal(udp_env.udp.stats.no_fd, 0);
 }
 
 static void test_inbound_any6(void **state)
 {
 	(void)state;
 	inbound(NULL, PEER6, PEER6B, GUEST6);
-	assert_int_equal(env.udp.stats.no_fd, 0);
+	assert_int_equal(udp_env.udp.stats.no_fd, 0);
 }
 
 /* Several at once, each in the order it sent, also those that were in the
@@ -125,78 +125,78 @@ static void test_inbound_any6(void **state)
 static void test_order(void **state)
 {
 	unsigned next[8] = { 0 }, i;
-	struct env_dgram d;
+	struct udp_env_dgram d;
 	int fd[8];
 
 	(void)state;
-	env_rule(PIF_HOST, NULL, 6000, 6000);
+	udp_env_rule(PIF_HOST, NULL, 6000, 6000);
 	listen_all();
 	for (i = 0; i < 8; i++)
-		fd[i] = env_socket(PEER4, (in_port_t)(7000 + i));
+		fd[i] = udp_env_socket(PEER4, (in_port_t)(7000 + i));
 	for (i = 0; i < 400; i++) {
 		big[0] = (uint8_t)(i / 8);
-		env_send_to(fd[i % 8], HOST4, 6000, big, 1 + i);
+		udp_env_send_to(fd[i % 8], HOST4, 6000, big, 1 + i);
 		if (i == 200) /* half of them find sockets of flows */
-			loop_turn(&env.loop, 0);
+			loop_turn(&udp_env.loop, 0);
 	}
 	for (i = 0; i < 400; i++) {
 		unsigned k;
 
-		assert_true(env_guest_gets(&d));
+		assert_true(udp_env_guest_gets(&d));
 		k = d.sport - 7000U;
 		assert_true(k < 8);
 		assert_int_equal(d.payload[0], next[k]);
 		assert_int_equal(d.len, 1 + next[k] * 8 + k);
 		next[k]++;
 	}
-	assert_true(env_guest_gets_nothing());
-	assert_int_equal(env.udp.stats.flows, 8);
+	assert_true(udp_env_guest_gets_nothing());
+	assert_int_equal(udp_env.udp.stats.flows, 8);
 	for (i = 0; i < 8; i++)
-		env_close(fd[i]);
+		udp_env_close(fd[i]);
 }
 
 /* The flow's socket has something while older datagrams are in the listener */
 static void test_catch_up(void **state)
 {
-	int fd = env_socket(PEER4, 7000);
-	struct env_dgram d;
+	int fd = udp_env_socket(PEER4, 7000);
+	struct udp_env_dgram d;
 	unsigned i;
 
 	(void)state;
-	env_rule(PIF_HOST, NULL, 6000, 6000);
+	udp_env_rule(PIF_HOST, NULL, 6000, 6000);
 	listen_all();
-	sock_set_int(env.fwd.listener[0].fd, SOL_SOCKET, SO_RCVBUFFORCE,
+	sock_set_int(udp_env.fwd.listener[0].fd, SOL_SOCKET, SO_RCVBUFFORCE,
 		     4 << 20);
 	for (i = 0; i < 268; i++) { /* more than are read in one turn */
 		big[0] = (uint8_t)i;
-		env_send_to(fd, HOST4, 6000, big, 1);
+		udp_env_send_to(fd, HOST4, 6000, big, 1);
 	}
-	loop_turn(&env.loop, 0);
+	loop_turn(&udp_env.loop, 0);
 	assert_in_range(tap_mem.n, 1, 267);
 	for (; i < 300; i++) {
 		big[0] = (uint8_t)i;
-		env_send_to(fd, HOST4, 6000, big, 1);
+		udp_env_send_to(fd, HOST4, 6000, big, 1);
 	}
 	/* In whatever order events come */
-	udp_sock_event(&env.udp, (union epoll_ref){ { .id = 0 } }, EPOLLIN);
+	udp_sock_event(&udp_env.udp, (union epoll_ref){ { .id = 0 } }, EPOLLIN);
 	for (i = 0; i < 300; i++) {
-		assert_true(env_guest_gets(&d));
+		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.payload[0], (uint8_t)i);
 	}
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 /* No descriptors left: the listener serves all */
 static void no_fds(const char *peer, const char *asked)
 {
-	int a = env_socket(peer, 7000), b = env_socket(peer, 7001), top, rest;
+	int a = udp_env_socket(peer, 7000), b = udp_env_socket(peer, 7001), top, rest;
 	struct rlimit old, lim;
 	union inany_addr from;
-	struct env_dgram d;
+	struct udp_env_dgram d;
 	in_port_t port;
 	unsigned i;
 
-	env_rule(PIF_HOST, NULL, 6000, 6000);
+	udp_env_rule(PIF_HOST, NULL, 6000, 6000);
 	listen_all();
 	top = dup(0);
 	close(top);
@@ -208,37 +208,37 @@ static void no_fds(const char *peer, const char *asked)
 	assert_int_equal(rest, -1);
 
 	for (i = 0; i < 3; i++) {
-		env_send_to(a, asked, 6000, "a", 1);
-		env_send_to(b, asked, 6000, "bb", 2);
-		assert_true(env_guest_gets(&d));
+		udp_env_send_to(a, asked, 6000, "a", 1);
+		udp_env_send_to(b, asked, 6000, "bb", 2);
+		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.sport, 7000);
-		assert_true(env_guest_gets(&d));
+		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.sport, 7001);
-		env_guest_sends(&(struct env_send){ .dst = peer,
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
 						    .sport = 6000,
 						    .dport = 7001,
 						    .n = 2 },
 				"cc", 2);
-		assert_int_equal(env_recv(b, got, sizeof(got), &from, &port),
+		assert_int_equal(udp_env_recv(b, got, sizeof(got), &from, &port),
 				 2);
 		assert_addr(&from, asked);
 		assert_int_equal(port, 6000);
-		assert_int_equal(env_recv(b, got, sizeof(got), &from, &port),
+		assert_int_equal(udp_env_recv(b, got, sizeof(got), &from, &port),
 				 2);
 	}
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	assert_int_equal(env.udp.stats.flows, 2);
-	assert_int_equal(env.udp.stats.no_fd, 2);
+	assert_int_equal(udp_env.udp.stats.flows, 2);
+	assert_int_equal(udp_env.udp.stats.no_fd, 2);
 
 	/* Nobody listens there any more: told by the listener's queue */
-	env_close(b);
-	env_guest_sends(
-		&(struct env_send){ .dst = peer, .sport = 6000, .dport = 7001 },
+	udp_env_close(b);
+	udp_env_guest_sends(
+		&(struct udp_env_send){ .dst = peer, .sport = 6000, .dport = 7001 },
 		"cc", 2);
-	assert_true(env_guest_gets(&d));
+	assert_true(udp_env_guest_gets(&d));
 	assert_int_equal(d.proto,
 			 strchr(peer, ':') ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
-	env_close(a);
+	udp_env_close(a);
 }
 
 static void test_no_fds4(void **state)
@@ -260,48 +260,48 @@ static void splice(enum pif pif, const char *server, const char *lo)
 	in_port_t port, first = 0;
 
 	if (pif == PIF_HOST) {
-		srv = env_ns_socket(server, 6001);
-		fd = env_socket(lo, 0);
+		srv = udp_env_ns_socket(server, 6001);
+		fd = udp_env_socket(lo, 0);
 	} else {
-		srv = env_socket(server, 6001);
-		fd = env_ns_socket(lo, 0);
+		srv = udp_env_socket(server, 6001);
+		fd = udp_env_ns_socket(lo, 0);
 	}
-	env_rule(pif, lo, 6000, 6001);
+	udp_env_rule(pif, lo, 6000, 6001);
 	listen_all();
 	for (i = 0; i < 3; i++) {
 		ssize_t n = i * 30000;
 
-		env_send_to(fd, lo, 6000, big, (size_t)n);
-		assert_int_equal(env_recv(srv, got, sizeof(got), NULL, &port),
+		udp_env_send_to(fd, lo, 6000, big, (size_t)n);
+		assert_int_equal(udp_env_recv(srv, got, sizeof(got), NULL, &port),
 				 n);
 		assert_memory_equal(got, big, n);
 		if (!i)
 			first = port;
 		assert_int_equal(port, first);
 
-		env_send_to(srv, strchr(lo, ':') ? "::1" : "127.0.0.1", port,
+		udp_env_send_to(srv, strchr(lo, ':') ? "::1" : "127.0.0.1", port,
 			    "re", 2);
-		assert_int_equal(env_recv(fd, got, sizeof(got), NULL, &port),
+		assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port),
 				 2);
 		assert_int_equal(port, 6000);
 	}
-	assert_int_equal(env.udp.stats.spliced, 1);
-	assert_true(env_guest_gets_nothing());
-	env_close(fd);
-	env_close(srv);
+	assert_int_equal(udp_env.udp.stats.spliced, 1);
+	assert_true(udp_env_guest_gets_nothing());
+	udp_env_close(fd);
+	udp_env_close(srv);
 }
 
 static void test_splice_in4(void **state)
 {
 	(void)state;
-	env.opts.host_lo_to_ns_lo = true;
+	udp_env.opts.host_lo_to_ns_lo = true;
 	splice(PIF_HOST, "127.0.0.1", "127.0.0.1");
 }
 
 static void test_splice_in6(void **state)
 {
 	(void)state;
-	env.opts.host_lo_to_ns_lo = true;
+	udp_env.opts.host_lo_to_ns_lo = true;
 	splice(PIF_HOST, "::1", "::1");
 }
 
@@ -320,31 +320,31 @@ static void test_splice_out6(void **state)
 /* Many at once, and the service in the namespace is not there at first */
 static void test_splice_burst(void **state)
 {
-	int srv, fd = env_socket("127.0.0.1", 0);
+	int srv, fd = udp_env_socket("127.0.0.1", 0);
 	unsigned i;
 
 	(void)state;
-	env.opts.host_lo_to_ns_lo = true;
-	env_rule(PIF_HOST, "127.0.0.1", 6000, 6001);
+	udp_env.opts.host_lo_to_ns_lo = true;
+	udp_env_rule(PIF_HOST, "127.0.0.1", 6000, 6001);
 	listen_all();
-	env_send_to(fd, "127.0.0.1", 6000, "?", 1);
-	env_turns();
-	env_turns();
-	assert_int_equal(env.udp.stats.errors, 1);
+	udp_env_send_to(fd, "127.0.0.1", 6000, "?", 1);
+	udp_env_turns();
+	udp_env_turns();
+	assert_int_equal(udp_env.udp.stats.errors, 1);
 
-	srv = env_ns_socket("127.0.0.1", 6001);
+	srv = udp_env_ns_socket("127.0.0.1", 6001);
 	for (i = 0; i < 700; i++) {
 		big[0] = (uint8_t)i;
-		env_send_to(fd, "127.0.0.1", 6000, big, 100);
+		udp_env_send_to(fd, "127.0.0.1", 6000, big, 100);
 	}
 	for (i = 0; i < 700; i++) {
-		assert_int_equal(env_recv(srv, got, sizeof(got), NULL, NULL),
+		assert_int_equal(udp_env_recv(srv, got, sizeof(got), NULL, NULL),
 				 100);
 		assert_int_equal(got[0], (uint8_t)i);
 	}
-	assert_int_equal(env.udp.stats.flows, 1);
-	env_close(fd);
-	env_close(srv);
+	assert_int_equal(udp_env.udp.stats.flows, 1);
+	udp_env_close(fd);
+	udp_env_close(srv);
 }
 
 /* The guest's MTU is small: fragments, reassembled by the test */
@@ -356,32 +356,32 @@ static void fragments(const char *peer)
 	} c[] = { { 1500, 1452 }, { 1500, 1453 }, { 1500, 1472 },
 		  { 1500, 1473 }, { 1500, 8000 }, { 1280, 65000 },
 		  { 576, 5000 },  { 9000, 9001 }, { 65520, 65507 } };
-	int fd = env_socket(peer, 4000);
+	int fd = udp_env_socket(peer, 4000);
 	unsigned i;
 
 	fill();
-	env_guest_sends(
-		&(struct env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
+	udp_env_guest_sends(
+		&(struct udp_env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
 		"a", 1);
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		size_t room = c[i].mtu - (strchr(peer, ':') ? 40 : 20) - 8;
-		struct env_dgram d;
+		struct udp_env_dgram d;
 
-		env.udp.mtu = c[i].mtu;
-		env_send_to(fd, peer, 5000, "before", 6);
-		env_send_to(fd, peer, 5000, big, c[i].len);
-		env_send_to(fd, peer, 5000, big, 30);
-		assert_true(env_guest_gets(&d));
+		udp_env.udp.mtu = c[i].mtu;
+		udp_env_send_to(fd, peer, 5000, "before", 6);
+		udp_env_send_to(fd, peer, 5000, big, c[i].len);
+		udp_env_send_to(fd, peer, 5000, big, 30);
+		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.len, 6);
-		assert_true(env_guest_gets(&d));
+		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.len, c[i].len);
 		assert_memory_equal(d.payload, big, c[i].len);
 		assert_true(c[i].len <= room ? d.frames == 1 : d.frames > 1);
-		assert_true(env_guest_gets(&d));
+		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.len, 30);
 		assert_memory_equal(d.payload, big, 30);
 	}
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 static void test_fragments4(void **state)
@@ -409,32 +409,32 @@ static void uso(const char *peer)
 		  { 64, 300, 300, 64 },    { 300, 300, 299, 16 },
 		  { 40, 9000, 9000, 40 },  { 10, 0, 0, 10 },
 		  { 200, 1, 1, 40 },       { 100, 40000, 40000, 100 } };
-	struct env_send s = { .dst = peer, .sport = 5000, .dport = 4000 };
-	int fd = env_socket(peer, 4000);
+	struct udp_env_send s = { .dst = peer, .sport = 5000, .dport = 4000 };
+	int fd = udp_env_socket(peer, 4000);
 	unsigned i;
 
 	fill();
 	tap_mem.offload = true;
-	env.tap.facts.gso_udp = 65000;
+	udp_env.tap.facts.gso_udp = 65000;
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		unsigned j, frames = 0;
-		struct env_dgram d;
+		struct udp_env_dgram d;
 
-		env_guest_sends(&s, "a", 1);
+		udp_env_guest_sends(&s, "a", 1);
 		tap_mem.blocked = true; /* so that they all wait */
 		for (j = 0; j < c[i].n; j++) {
 			big[0] = (uint8_t)j;
-			env_send_to(fd, peer, 5000, big,
+			udp_env_send_to(fd, peer, 5000, big,
 				    j + 1 < c[i].n ? c[i].len : c[i].last);
 		}
-		env_turns();
+		udp_env_turns();
 		tap_mem.blocked = false;
-		udp_tap_ready(&env.udp);
-		env.loop.busy = true;
+		udp_tap_ready(&udp_env.udp);
+		udp_env.loop.busy = true;
 		for (j = 0; j < c[i].n; frames++) {
 			size_t pos = 0;
 
-			assert_true(env_guest_gets(&d));
+			assert_true(udp_env_guest_gets(&d));
 			do {
 				size_t len = j + 1 < c[i].n ? c[i].len
 							    : c[i].last;
@@ -452,12 +452,12 @@ static void uso(const char *peer)
 			j += !c[i].len;
 			assert_int_equal(pos, d.len);
 		}
-		assert_true(env_guest_gets_nothing());
+		assert_true(udp_env_guest_gets_nothing());
 		if (frames > c[i].frames)
 			fail_msg("row %u: %u frames", i, frames);
-		env_forget();
+		udp_env_forget();
 	}
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 static void test_uso4(void **state)
@@ -475,26 +475,26 @@ static void test_uso6(void **state)
 /* Sizes that change all the time are never cut wrongly */
 static void test_uso_mixed(void **state)
 {
-	struct env_send s = { .dst = PEER4, .sport = 5000, .dport = 4000 };
-	int fd = env_socket(PEER4, 4000);
+	struct udp_env_send s = { .dst = PEER4, .sport = 5000, .dport = 4000 };
+	int fd = udp_env_socket(PEER4, 4000);
 	uint32_t rnd = 1, lens[400];
-	struct env_dgram d;
+	struct udp_env_dgram d;
 	unsigned i, j;
 
 	(void)state;
 	fill();
 	tap_mem.offload = true;
-	env.tap.facts.gso_udp = 65000;
-	env_guest_sends(&s, "a", 1);
+	udp_env.tap.facts.gso_udp = 65000;
+	udp_env_guest_sends(&s, "a", 1);
 	for (i = 0; i < 400; i++) {
 		rnd = rnd * 1103515245 + 12345;
 		lens[i] = i && rnd >> 28 ? lens[i - 1] : rnd >> 16 & 0x7ff;
-		env_send_to(fd, PEER4, 5000, big + i, lens[i]);
+		udp_env_send_to(fd, PEER4, 5000, big + i, lens[i]);
 	}
 	for (j = 0; j < 400;) {
 		size_t pos = 0;
 
-		assert_true(env_guest_gets(&d));
+		assert_true(udp_env_guest_gets(&d));
 		do {
 			assert_memory_equal(d.payload + pos, big + j, lens[j]);
 			pos += lens[j];
@@ -504,61 +504,61 @@ static void test_uso_mixed(void **state)
 		} while (pos < d.len);
 		assert_int_equal(pos, d.len);
 	}
-	assert_true(env_guest_gets_nothing());
-	env_close(fd);
+	assert_true(udp_env_guest_gets_nothing());
+	udp_env_close(fd);
 }
 
 /* The tap takes nothing for a while: nothing is lost, nothing spins */
 static void test_blocked(void **state)
 {
-	int fd = env_socket(PEER4, 4000);
-	struct env_dgram d;
+	int fd = udp_env_socket(PEER4, 4000);
+	struct udp_env_dgram d;
 	unsigned i;
 
 	(void)state;
-	env_guest_sends(&(struct env_send){ .dst = PEER4,
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 					    .sport = 5000,
 					    .dport = 4000 },
 			"a", 1);
-	env_turns();
+	udp_env_turns();
 	tap_mem.blocked = true;
 	for (i = 0; i < 300; i++) {
 		big[0] = (uint8_t)i;
-		env_send_to(fd, PEER4, 5000, big, 200);
+		udp_env_send_to(fd, PEER4, 5000, big, 200);
 	}
-	env_turns();
-	assert_true(env.udp.stats.tap_blocked > 0);
-	assert_int_equal(loop_turn(&env.loop, 0), 0);
-	assert_false(env.loop.busy);
+	udp_env_turns();
+	assert_true(udp_env.udp.stats.tap_blocked > 0);
+	assert_int_equal(loop_turn(&udp_env.loop, 0), 0);
+	assert_false(udp_env.loop.busy);
 
 	tap_mem.blocked = false;
-	udp_tap_ready(&env.udp);
-	env.loop.busy = true;
+	udp_tap_ready(&udp_env.udp);
+	udp_env.loop.busy = true;
 	for (i = 0; i < 300; i++) {
-		assert_true(env_guest_gets(&d));
+		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.payload[0], (uint8_t)i);
 	}
-	assert_true(env_guest_gets_nothing());
+	assert_true(udp_env_guest_gets_nothing());
 
 	/* A flow may be closed while it waits */
 	tap_mem.blocked = true;
-	env_send_to(fd, PEER4, 5000, "x", 1);
-	env_turns();
-	flow_close_all(&env.flows, PIF_NONE);
-	udp_tap_ready(&env.udp);
-	assert_int_equal(env.flows.used, 0);
-	env_close(fd);
+	udp_env_send_to(fd, PEER4, 5000, "x", 1);
+	udp_env_turns();
+	flow_close_all(&udp_env.flows, PIF_NONE);
+	udp_tap_ready(&udp_env.udp);
+	assert_int_equal(udp_env.flows.used, 0);
+	udp_env_close(fd);
 }
 
 /* An error for the guest: type, code, offender, second word, quoted ports */
 static void expect_error(const char *from, uint8_t type, uint8_t code,
 			 uint32_t rest, const char *dst)
 {
-	struct env_dgram d;
+	struct udp_env_dgram d;
 	struct udphdr uh;
 	uint32_t word;
 
-	assert_true(env_guest_gets(&d));
+	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, from);
 	assert_true(d.len >= 8 + 20 + 8);
 	assert_int_equal(d.payload[0], type);
@@ -589,23 +589,23 @@ static void test_port_unreachable(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		env_guest_sends(&(struct env_send){ .dst = PEER4,
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 						    .sport = 5000,
 						    .dport = 4000 },
 				"abc", 3);
 		expect_error(PEER4, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0,
 			     PEER4);
-		env_guest_sends(&(struct env_send){ .dst = PEER6,
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER6,
 						    .sport = 5000,
 						    .dport = 4000 },
 				"abc", 3);
 		expect_error(PEER6, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT,
 			     0, PEER6);
 	}
-	assert_int_equal(env.udp.stats.icmp_sent, 6);
+	assert_int_equal(udp_env.udp.stats.icmp_sent, 6);
 	/* The gateway stands for loopback: the error is the gateway's, too */
-	env_guest_sends(
-		&(struct env_send){ .dst = GW4, .sport = 5000, .dport = 4000 },
+	udp_env_guest_sends(
+		&(struct udp_env_send){ .dst = GW4, .sport = 5000, .dport = 4000 },
 		"abc", 3);
 	expect_error(GW4, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, GW4);
 }
@@ -613,40 +613,40 @@ static void test_port_unreachable(void **state)
 /* Reports in the queue are in the way of the next datagram, but only once */
 static void test_error_then_data(void **state)
 {
-	struct env_send s = { .dst = PEER4, .sport = 5000, .dport = 4000 };
+	struct udp_env_send s = { .dst = PEER4, .sport = 5000, .dport = 4000 };
 	int fd;
 
 	(void)state;
-	env_guest_sends(&s, "abc", 3);
-	fd = env_socket(PEER4, 4000);
+	udp_env_guest_sends(&s, "abc", 3);
+	fd = udp_env_socket(PEER4, 4000);
 	s.n = 3;
-	env_guest_sends(&s, "abc", 3);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 3);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 3);
-	assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 3);
-	assert_int_equal(env.udp.stats.send_failed, 0);
-	env_close(fd);
+	udp_env_guest_sends(&s, "abc", 3);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 3);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 3);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 3);
+	assert_int_equal(udp_env.udp.stats.send_failed, 0);
+	udp_env_close(fd);
 }
 
 /* No route: the kernel says so at once, and we do to the guest */
 static void test_no_route(void **state)
 {
 	(void)state;
-	env_guest_sends(&(struct env_send){ .dst = "203.0.113.99",
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = "203.0.113.99",
 					    .sport = 5000,
 					    .dport = 4000 },
 			"abc", 3);
 	expect_error("203.0.113.99", ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0,
 		     "203.0.113.99");
-	assert_int_equal(env.flows.used, 0);
+	assert_int_equal(udp_env.flows.used, 0);
 }
 
 /* A router's ICMP error about a datagram from 192.0.2.1:5000 to PEER4:4000 */
 static void router_says(const char *router, uint8_t type, uint8_t code,
 			uint32_t rest)
 {
-	const union inany_addr r = env_addr(router), h = env_addr(HOST4);
-	const union inany_addr p = env_addr(PEER4);
+	const union inany_addr r = udp_env_addr(router), h = udp_env_addr(HOST4);
+	const union inany_addr p = udp_env_addr(PEER4);
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	struct {
 		uint8_t type, code;
@@ -683,11 +683,11 @@ static void router_says(const char *router, uint8_t type, uint8_t code,
 
 static void test_router(void **state)
 {
-	int fd = env_socket(PEER4, 4000);
+	int fd = udp_env_socket(PEER4, 4000);
 
 	(void)state;
-	env.opts.v4.outbound = env_addr(HOST4);
-	env_guest_sends(&(struct env_send){ .dst = PEER4,
+	udp_env.opts.v4.outbound = udp_env_addr(HOST4);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 					    .sport = 5000,
 					    .dport = 4000 },
 			"abc", 3);
@@ -698,7 +698,7 @@ static void test_router(void **state)
 	/* Loopback has no business on the tap: the gateway takes its place */
 	router_says("127.0.0.1", ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
 	expect_error(GW4, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, PEER4);
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 static uint64_t now_ms(void)
@@ -714,9 +714,9 @@ static uint64_t until_used(uint32_t used)
 {
 	uint64_t start = now_ms();
 
-	while (env.flows.used != used) {
+	while (udp_env.flows.used != used) {
 		assert_true(now_ms() - start < 5000);
-		loop_turn(&env.loop, 100);
+		loop_turn(&udp_env.loop, 100);
 	}
 	return now_ms() - start;
 }
@@ -724,78 +724,78 @@ static uint64_t until_used(uint32_t used)
 /* Flows end when unused: sooner if they never went both ways */
 static void test_timeouts(void **state)
 {
-	int fd = env_socket(PEER4, 4000);
-	struct env_dgram d;
+	int fd = udp_env_socket(PEER4, 4000);
+	struct udp_env_dgram d;
 	unsigned i;
 
 	(void)state;
-	assert_int_equal(env.udp.timeout, 30000);
-	assert_int_equal(env.udp.timeout_stream, 120000);
-	env.udp.timeout = 60;
-	env.udp.timeout_stream = 300;
+	assert_int_equal(udp_env.udp.timeout, 30000);
+	assert_int_equal(udp_env.udp.timeout_stream, 120000);
+	udp_env.udp.timeout = 60;
+	udp_env.udp.timeout_stream = 300;
 
-	loop_turn(&env.loop, 0);
-	env_guest_sends(&(struct env_send){ .dst = PEER4,
+	loop_turn(&udp_env.loop, 0);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 					    .sport = 5000,
 					    .dport = 4000 },
 			"a", 1);
-	env_guest_sends(&(struct env_send){ .dst = PEER4,
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 					    .sport = 5001,
 					    .dport = 4000 },
 			"a", 1);
 	for (i = 0; i < 2; i++) {
-		env_guest_sends(&(struct env_send){ .dst = PEER4,
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 						    .sport = 5000,
 						    .dport = 4000 },
 				"a", 1);
-		env_send_to(fd, PEER4, 5000, "b", 1);
-		assert_true(env_guest_gets(&d));
+		udp_env_send_to(fd, PEER4, 5000, "b", 1);
+		assert_true(udp_env_guest_gets(&d));
 	}
-	assert_int_equal(env.flows.used, 2);
+	assert_int_equal(udp_env.flows.used, 2);
 	assert_in_range(until_used(1), 40, 250);
 	assert_in_range(until_used(0), 150, 1000);
-	env_close(fd);
+	udp_env_close(fd);
 }
 
 /* A full table costs the flow unused for longest, not the new one */
 static void test_evict(void **state)
 {
-	int fd = env_socket(PEER4, 4000);
-	struct env_send s = { .dst = PEER4, .dport = 4000 };
-	struct env_dgram d;
+	int fd = udp_env_socket(PEER4, 4000);
+	struct udp_env_send s = { .dst = PEER4, .dport = 4000 };
+	struct udp_env_dgram d;
 	unsigned i;
 
 	(void)state;
 	for (i = 0; i < ENV_FLOWS; i++) {
 		s.sport = (in_port_t)(5000 + i);
-		env_guest_sends(&s, "a", 1);
+		udp_env_guest_sends(&s, "a", 1);
 	}
-	assert_int_equal(env.flows.used, ENV_FLOWS);
+	assert_int_equal(udp_env.flows.used, ENV_FLOWS);
 	s.sport = 5000; /* used again: the next is the oldest */
-	env_guest_sends(&s, "a", 1);
+	udp_env_guest_sends(&s, "a", 1);
 	for (i = 0; i < 10; i++) {
 		s.sport = (in_port_t)(6000 + i);
-		env_guest_sends(&s, "b", 1);
+		udp_env_guest_sends(&s, "b", 1);
 	}
-	assert_int_equal(env.udp.stats.evicted, 10);
-	assert_int_equal(env.udp.stats.table_full, 0);
-	assert_int_equal(env.flows.used, ENV_FLOWS);
+	assert_int_equal(udp_env.udp.stats.evicted, 10);
+	assert_int_equal(udp_env.udp.stats.table_full, 0);
+	assert_int_equal(udp_env.flows.used, ENV_FLOWS);
 	for (i = 0; i < 10; i++) {
-		env_send_to(fd, PEER4, (in_port_t)(i ? 6000 + i : 5000), "c",
+		udp_env_send_to(fd, PEER4, (in_port_t)(i ? 6000 + i : 5000), "c",
 			    1);
-		assert_true(env_guest_gets(&d));
+		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.dport, i ? 6000 + i : 5000);
 	}
-	env_send_to(fd, PEER4, 5001, "c", 1);
-	assert_true(env_guest_gets_nothing());
-	env_close(fd);
+	udp_env_send_to(fd, PEER4, 5001, "c", 1);
+	assert_true(udp_env_guest_gets_nothing());
+	udp_env_close(fd);
 }
 
 /* Descriptors run out: likewise */
 static void test_evict_fd(void **state)
 {
-	int fd = env_socket(PEER4, 4000), top;
-	struct env_send s = { .dst = PEER4, .dport = 4000 };
+	int fd = udp_env_socket(PEER4, 4000), top;
+	struct udp_env_send s = { .dst = PEER4, .dport = 4000 };
 	struct rlimit old, lim;
 	unsigned i;
 
@@ -808,66 +808,66 @@ static void test_evict_fd(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
 	for (i = 0; i < 20; i++) {
 		s.sport = (in_port_t)(5000 + i);
-		env_guest_sends(&s, "a", 1);
-		assert_int_equal(env_recv(fd, got, sizeof(got), NULL, NULL), 1);
+		udp_env_guest_sends(&s, "a", 1);
+		assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 1);
 	}
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	assert_in_range(env.flows.used, 1, 4);
-	assert_int_equal(env.udp.stats.evicted, 20 - env.flows.used);
-	env_close(fd);
+	assert_in_range(udp_env.flows.used, 1, 4);
+	assert_int_equal(udp_env.udp.stats.evicted, 20 - udp_env.flows.used);
+	udp_env_close(fd);
 }
 
 /* Peers that differ must not look the same to the guest */
 static void test_twins(void **state)
 {
-	int a = env_socket("127.0.0.2", 7000),
-	    b = env_socket("127.0.0.3", 7000);
-	struct env_dgram d, e;
+	int a = udp_env_socket("127.0.0.2", 7000),
+	    b = udp_env_socket("127.0.0.3", 7000);
+	struct udp_env_dgram d, e;
 
 	(void)state;
-	env.opts.no_splice = true;
-	env_rule(PIF_HOST, "127.0.0.1", 6000, 6000);
+	udp_env.opts.no_splice = true;
+	udp_env_rule(PIF_HOST, "127.0.0.1", 6000, 6000);
 	listen_all();
-	env_send_to(a, "127.0.0.1", 6000, "a", 1);
-	assert_true(env_guest_gets(&d));
-	env_send_to(b, "127.0.0.1", 6000, "b", 1);
-	assert_true(env_guest_gets(&e));
+	udp_env_send_to(a, "127.0.0.1", 6000, "a", 1);
+	assert_true(udp_env_guest_gets(&d));
+	udp_env_send_to(b, "127.0.0.1", 6000, "b", 1);
+	assert_true(udp_env_guest_gets(&e));
 	assert_addr(&d.src, GW4);
 	assert_addr(&e.src, GW4);
 	assert_int_not_equal(d.sport, e.sport);
-	env_guest_sends(&(struct env_send){ .dst = GW4,
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = GW4,
 					    .sport = 6000,
 					    .dport = e.sport },
 			"to b", 4);
-	assert_int_equal(env_recv(b, got, sizeof(got), NULL, NULL), 4);
+	assert_int_equal(udp_env_recv(b, got, sizeof(got), NULL, NULL), 4);
 	assert_int_equal(recv(a, got, sizeof(got), MSG_DONTWAIT), -1);
-	env_close(a);
-	env_close(b);
+	udp_env_close(a);
+	udp_env_close(b);
 }
 
 /* What was begun by the guest goes on, though it comes by the listener */
 static void test_listener_and_guest(void **state)
 {
-	int fd = env_socket(PEER4, 4000);
-	struct env_dgram d;
+	int fd = udp_env_socket(PEER4, 4000);
+	struct udp_env_dgram d;
 
 	(void)state;
-	env_rule(PIF_HOST, NULL, 5000, 5000);
+	udp_env_rule(PIF_HOST, NULL, 5000, 5000);
 	listen_all();
-	env_send_to(fd, HOST4, 5000, "early", 5);
-	env_guest_sends(&(struct env_send){ .dst = PEER4,
+	udp_env_send_to(fd, HOST4, 5000, "early", 5);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 					    .sport = 5000,
 					    .dport = 4000 },
 			"a", 1);
-	assert_true(env_guest_gets(&d));
+	assert_true(udp_env_guest_gets(&d));
 	assert_int_equal(d.len, 5);
 	assert_addr(&d.src, PEER4);
-	assert_int_equal(env.udp.stats.flows, 1);
-	env_send_to(fd, PEER4, 5000, "late", 4);
-	assert_true(env_guest_gets(&d));
+	assert_int_equal(udp_env.udp.stats.flows, 1);
+	udp_env_send_to(fd, PEER4, 5000, "late", 4);
+	assert_true(udp_env_guest_gets(&d));
 	assert_int_equal(d.len, 4);
-	assert_int_equal(env.udp.stats.flows, 1);
-	env_close(fd);
+	assert_int_equal(udp_env.udp.stats.flows, 1);
+	udp_env_close(fd);
 }
 
 int main(void)
