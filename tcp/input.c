@@ -317,8 +317,6 @@ static void tcp_collect_late(struct tcp_conn *c, struct tcp_rx *rx)
 	}
 	/* One duplicate ACK for each (RFC 5681 3.2), more than three say no more */
 	rx->dup_acks = left > DUP_ACK_THRESHOLD ? DUP_ACK_THRESHOLD : left;
-	if (left)
-		c->flags |= TCP_ACK_DUE;
 }
 
 /* Bytes acknowledged by the guest need not be kept in the queue any more */
@@ -452,9 +450,11 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	if (c->flags & TCP_MORE)
 		tcp_output(tcp, c);
 	/* Closed by the last FIN: the guest still has to know it arrived */
-	if (c->fd < 0 || !(c->flags & TCP_ACK_DUE))
+	if (c->fd < 0)
 		return;
-	tcp_send_ack(tcp, c);
-	while (rx.dup_acks-- > 1)
+	if (c->flags & TCP_ACK_DUE)
+		tcp_send_ack(tcp, c);
+	/* Without payload, or they do not count as duplicates */
+	while (rx.dup_acks--)
 		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);
 }
