@@ -412,8 +412,7 @@ static void tcp_writable(struct tcp *tcp, struct tcp_conn *c)
 {
 	unsigned i;
 
-	c->flags &= (uint16_t)~TCP_WAIT_OUT;
-	tcp_window_update(tcp, c, true);
+	tcp_window_reopen(tcp, c);
 	tcp_send_ack(tcp, c);
 	if (!(c->flags & TCP_PARTIAL))
 		return;

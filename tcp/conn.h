@@ -227,6 +227,16 @@ void tcp_unblock(struct tcp *tcp, struct tcp_conn *c);
 void tcp_window_update(struct tcp *tcp, struct tcp_conn *c, bool force);
 
 /**
+ * tcp_window_reopen() - The same after EPOLLOUT: a third of the buffer is free
+ * @tcp:	TCP
+ * @c:		Connection
+ *
+ * The kernel knows better than any estimate, and it is not asked to tell again:
+ * it would at once, for ever.
+ */
+void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c);
+
+/**
  * tcp_window_field() - Value for the window field
  * @c:		Connection
  * @syn:	In a SYN: never scaled
