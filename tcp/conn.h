@@ -227,6 +227,13 @@ void tcp_unblock(struct tcp *tcp, struct tcp_conn *c);
 void tcp_window_update(struct tcp *tcp, struct tcp_conn *c, bool force);
 
 /**
+ * tcp_want_out() - Have EPOLLOUT reported once a third of the buffer is free
+ * @tcp:	TCP
+ * @c:		Connection
+ */
+void tcp_want_out(struct tcp *tcp, struct tcp_conn *c);
+
+/**
  * tcp_window_reopen() - The same after EPOLLOUT: a third of the buffer is free
  * @tcp:	TCP
  * @c:		Connection

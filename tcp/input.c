@@ -362,11 +362,16 @@ static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 		c->rcv_adv = c->rcv_nxt;
 	if ((size_t)sent < rx->nbytes) {
 		/* Rare by the choice of the window. Once there is room, the
-		 * guest is told to send again at once: tcp_sock_event().
+		 * guest is told to send again at once: tcp_writable(). Asked
+		 * for even if the buffer looks free: others may be short of
+		 * memory, or tcp_notsent_lowat the limit.
 		 */
 		tcp->stats.partial_send++;
 		c->flags |= TCP_PARTIAL;
 		rx->fin = false;
+		tcp_want_out(tcp, c);
+	} else {
+		c->flags &= (uint16_t)~TCP_PARTIAL;
 	}
 	tcp_window_update(tcp, c, c->flags & TCP_PARTIAL);
 }

@@ -58,8 +58,7 @@ static bool tcp_sndbuf(const struct tcp *tcp, int fd, uint32_t *free,
 	return true;
 }
 
-/* Have EPOLLOUT reported once a third of the buffer is free */
-static void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
+void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
 {
 	union epoll_ref ref = { .type = EPOLL_TCP,
 				.id = flow_idx(tcp->flows, &c->f) };
