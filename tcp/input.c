@@ -132,9 +132,16 @@ static void tcp_input_syn(struct tcp *tcp, struct tcp_conn *c,
 		tcp_challenge(tcp, c); /* RFC 5961 4.2 */
 }
 
-/* The guest probes whether we are there: have the host probe its peer, too */
-static void tcp_mirror_keepalive(struct tcp *tcp, struct tcp_conn *c)
+/* The guest asks: for the window if it is closed, else whether we are there;
+ * then have the host probe its peer, too
+ */
+static void tcp_asked(struct tcp *tcp, struct tcp_conn *c)
 {
+	c->flags |= TCP_ACK_DUE;
+	if (c->rcv_adv == c->rcv_nxt) {
+		tcp_window_update(tcp, c, true);
+		return;
+	}
 	tcp->stats.keepalives++;
 	if (c->flags & TCP_KEEPALIVE)
 		return;
@@ -404,10 +411,8 @@ static bool tcp_input_segs(struct tcp *tcp, struct tcp_conn *c,
 			continue;
 		}
 		if (seg.seq == c->rcv_nxt - 1 && seg.len <= 1 &&
-		    !(seg.flags & TH_FIN) && rx->expect == c->rcv_nxt) {
-			tcp_mirror_keepalive(tcp, c);
-			c->flags |= TCP_ACK_DUE;
-		}
+		    !(seg.flags & TH_FIN) && rx->expect == c->rcv_nxt)
+			tcp_asked(tcp, c);
 		tcp_input_ack(tcp, c, rx, &seg);
 		if (!(seg.len || seg.flags & TH_FIN))
 			continue;
