@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "flow.h"
 #include "frame.h"
@@ -26,6 +27,10 @@
 /* Without SO_PEEK_OFF, bytes in flight are copied again with each receive */
 #define TCP_INFLIGHT_NO_PEEK_OFF (256 * 1024)
 
+/* Events every connection's socket is watched for */
+#define TCP_EVENTS_MASK                                                        \
+	(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
+
 enum tcp_flag {
 	TCP_ACK_DUE = 1 << 0,	  /* an ACK is owed to the guest */
 	TCP_MORE = 1 << 1,	  /* the socket may have data not looked at */
@@ -38,6 +43,7 @@ enum tcp_flag {
 	TCP_KEEPALIVE = 1 << 8,	  /* SO_KEEPALIVE mirrored */
 	TCP_WS_OK = 1 << 9,	  /* both sides offered window scaling */
 	TCP_FIN_ONCE = 1 << 10,	  /* FIN was sent: it is at snd_max - 1 */
+	TCP_URGENT = 1 << 11,	  /* urgent marks cut reads short */
 };
 
 /**

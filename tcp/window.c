@@ -66,8 +66,7 @@ void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
 	if (c->flags & TCP_WAIT_OUT)
 		return;
 	c->flags |= TCP_WAIT_OUT;
-	loop_mod(tcp->loop, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		 ref);
+	loop_mod(tcp->loop, c->fd, TCP_EVENTS_MASK, ref);
 }
 
 /* Move the right edge for a send buffer of @size of which @free is free */
