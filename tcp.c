@@ -156,6 +156,7 @@ static void tcp_take_syn(struct tcp *tcp, struct tcp_conn *c,
 	c->irs = seg->seq;
 	c->rcv_nxt = c->rcv_adv = seg->seq + 1;
 	c->snd_wnd = seg->wnd;
+	c->snd_wl1 = seg->seq;
 	if (o.wscale >= 0) {
 		c->flags |= TCP_WS_OK;
 		c->guest_ws = (uint8_t)o.wscale;

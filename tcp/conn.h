@@ -66,6 +66,7 @@ enum tcp_flag {
  * @snd_nxt:	Next to be sent
  * @snd_max:	Highest ever sent, @snd_nxt may have gone back
  * @snd_wnd:	Window of the guest, bytes
+ * @snd_wl1:	Sequence number of the segment it was told by
  * @cwnd:	Limit on what is in flight after losses, bytes
  * @recover:	Where fast retransmit ends
  * @peek_off:	Offset the kernel will peek at next
@@ -91,7 +92,8 @@ struct tcp_conn {
 	uint8_t dup_acks;
 	uint8_t guest_ws, our_ws;
 	uint16_t mss;
-	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, cwnd, recover;
+	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1;
+	uint32_t cwnd, recover;
 	uint32_t peek_off;
 	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd;
 	uint64_t base, heard, challenged;

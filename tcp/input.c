@@ -254,6 +254,10 @@ static void tcp_input_ack(struct tcp *tcp, struct tcp_conn *c,
 
 	if (SEQ_LT(seg->ack, c->snd_una))
 		return;
+	/* Overtaken by newer ones: its window is not news (RFC 9293 3.10.7.4) */
+	if (seg->ack == c->snd_una && SEQ_LT(seg->seq, c->snd_wl1))
+		return;
+	c->snd_wl1 = seg->seq;
 	if (SEQ_GT(seg->ack, c->snd_una))
 		tcp_new_ack(tcp, c, rx, seg->ack);
 	else if (!seg->len && wnd == c->snd_wnd && tcp_inflight(c) &&
