@@ -65,8 +65,6 @@
 /* Ports tried to tell apart two peers that look the same to the guest */
 #define PORT_TRIES 16
 
-/* Events every connection's socket is watched for */
-#define TCP_EVENTS_MASK (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 int tcp_init(struct tcp *tcp)
 {
@@ -158,6 +156,7 @@ static void tcp_take_syn(struct tcp *tcp, struct tcp_conn *c,
 	c->irs = seg->seq;
 	c->rcv_nxt = c->rcv_adv = seg->seq + 1;
 	c->snd_wnd = seg->wnd;
+	c->snd_wl1 = seg->seq;
 	if (o.wscale >= 0) {
 		c->flags |= TCP_WS_OK;
 		c->guest_ws = (uint8_t)o.wscale;
@@ -181,6 +180,8 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c, unsigned tapside)
 	c->snd_nxt = c->snd_max = c->isn + 1;
 	flow_hash_side(tcp->flows, &c->f, tapside);
 
+	/* Urgent data stays where it stands in the stream */
+	sock_set_int(c->fd, SOL_SOCKET, SO_OOBINLINE, 1);
 	/* The guest's TCP decides when to send what, not Nagle's algorithm */
 	sock_set_int(c->fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (tcp->features->peek_off) {
@@ -412,8 +413,7 @@ static void tcp_writable(struct tcp *tcp, struct tcp_conn *c)
 {
 	unsigned i;
 
-	c->flags &= (uint16_t)~TCP_WAIT_OUT;
-	tcp_window_update(tcp, c, true);
+	tcp_window_reopen(tcp, c);
 	tcp_send_ack(tcp, c);
 	if (!(c->flags & TCP_PARTIAL))
 		return;
@@ -433,7 +433,10 @@ static void tcp_sock_open_event(struct tcp *tcp, struct tcp_conn *c,
 		c->flags |= TCP_RDHUP;
 	if (events & EPOLLERR)
 		c->flags |= TCP_SOCK_ERR;
-	c->flags |= TCP_MORE;
+	if (events & EPOLLPRI)
+		c->flags |= TCP_URGENT;
+	if (events & ~(uint32_t)EPOLLOUT)
+		c->flags |= TCP_MORE;
 	if (c->st.phase != PHASE_ESTABLISHED) {
 		if (events & EPOLLERR)
 			tcp_reset(tcp, c);

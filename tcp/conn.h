@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "flow.h"
 #include "frame.h"
@@ -26,6 +27,10 @@
 /* Without SO_PEEK_OFF, bytes in flight are copied again with each receive */
 #define TCP_INFLIGHT_NO_PEEK_OFF (256 * 1024)
 
+/* Events every connection's socket is watched for */
+#define TCP_EVENTS_MASK                                                        \
+	(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
+
 enum tcp_flag {
 	TCP_ACK_DUE = 1 << 0,	  /* an ACK is owed to the guest */
 	TCP_MORE = 1 << 1,	  /* the socket may have data not looked at */
@@ -38,6 +43,7 @@ enum tcp_flag {
 	TCP_KEEPALIVE = 1 << 8,	  /* SO_KEEPALIVE mirrored */
 	TCP_WS_OK = 1 << 9,	  /* both sides offered window scaling */
 	TCP_FIN_ONCE = 1 << 10,	  /* FIN was sent: it is at snd_max - 1 */
+	TCP_URGENT = 1 << 11,	  /* urgent marks cut reads short */
 };
 
 /**
@@ -60,6 +66,7 @@ enum tcp_flag {
  * @snd_nxt:	Next to be sent
  * @snd_max:	Highest ever sent, @snd_nxt may have gone back
  * @snd_wnd:	Window of the guest, bytes
+ * @snd_wl1:	Sequence number of the segment it was told by
  * @cwnd:	Limit on what is in flight after losses, bytes
  * @recover:	Where fast retransmit ends
  * @peek_off:	Offset the kernel will peek at next
@@ -85,7 +92,8 @@ struct tcp_conn {
 	uint8_t dup_acks;
 	uint8_t guest_ws, our_ws;
 	uint16_t mss;
-	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, cwnd, recover;
+	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1;
+	uint32_t cwnd, recover;
 	uint32_t peek_off;
 	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd;
 	uint64_t base, heard, challenged;
@@ -225,6 +233,23 @@ void tcp_unblock(struct tcp *tcp, struct tcp_conn *c);
  * Asks for EPOLLOUT if the window is small, so that it is opened again.
  */
 void tcp_window_update(struct tcp *tcp, struct tcp_conn *c, bool force);
+
+/**
+ * tcp_want_out() - Have EPOLLOUT reported once a third of the buffer is free
+ * @tcp:	TCP
+ * @c:		Connection
+ */
+void tcp_want_out(struct tcp *tcp, struct tcp_conn *c);
+
+/**
+ * tcp_window_reopen() - The same after EPOLLOUT: a third of the buffer is free
+ * @tcp:	TCP
+ * @c:		Connection
+ *
+ * The kernel knows better than any estimate, and it is not asked to tell again:
+ * it would at once, for ever.
+ */
+void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c);
 
 /**
  * tcp_window_field() - Value for the window field

@@ -132,9 +132,16 @@ static void tcp_input_syn(struct tcp *tcp, struct tcp_conn *c,
 		tcp_challenge(tcp, c); /* RFC 5961 4.2 */
 }
 
-/* The guest probes whether we are there: have the host probe its peer, too */
-static void tcp_mirror_keepalive(struct tcp *tcp, struct tcp_conn *c)
+/* The guest asks: for the window if it is closed, else whether we are there;
+ * then have the host probe its peer, too
+ */
+static void tcp_asked(struct tcp *tcp, struct tcp_conn *c)
 {
+	c->flags |= TCP_ACK_DUE;
+	if (c->rcv_adv == c->rcv_nxt) {
+		tcp_window_update(tcp, c, true);
+		return;
+	}
 	tcp->stats.keepalives++;
 	if (c->flags & TCP_KEEPALIVE)
 		return;
@@ -247,6 +254,10 @@ static void tcp_input_ack(struct tcp *tcp, struct tcp_conn *c,
 
 	if (SEQ_LT(seg->ack, c->snd_una))
 		return;
+	/* Overtaken by newer ones: its window is not news (RFC 9293 3.10.7.4) */
+	if (seg->ack == c->snd_una && SEQ_LT(seg->seq, c->snd_wl1))
+		return;
+	c->snd_wl1 = seg->seq;
 	if (SEQ_GT(seg->ack, c->snd_una))
 		tcp_new_ack(tcp, c, rx, seg->ack);
 	else if (!seg->len && wnd == c->snd_wnd && tcp_inflight(c) &&
@@ -317,8 +328,6 @@ static void tcp_collect_late(struct tcp_conn *c, struct tcp_rx *rx)
 	}
 	/* One duplicate ACK for each (RFC 5681 3.2), more than three say no more */
 	rx->dup_acks = left > DUP_ACK_THRESHOLD ? DUP_ACK_THRESHOLD : left;
-	if (left)
-		c->flags |= TCP_ACK_DUE;
 }
 
 /* Bytes acknowledged by the guest need not be kept in the queue any more */
@@ -364,11 +373,16 @@ static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 		c->rcv_adv = c->rcv_nxt;
 	if ((size_t)sent < rx->nbytes) {
 		/* Rare by the choice of the window. Once there is room, the
-		 * guest is told to send again at once: tcp_sock_event().
+		 * guest is told to send again at once: tcp_writable(). Asked
+		 * for even if the buffer looks free: others may be short of
+		 * memory, or tcp_notsent_lowat the limit.
 		 */
 		tcp->stats.partial_send++;
 		c->flags |= TCP_PARTIAL;
 		rx->fin = false;
+		tcp_want_out(tcp, c);
+	} else {
+		c->flags &= (uint16_t)~TCP_PARTIAL;
 	}
 	tcp_window_update(tcp, c, c->flags & TCP_PARTIAL);
 }
@@ -401,10 +415,8 @@ static bool tcp_input_segs(struct tcp *tcp, struct tcp_conn *c,
 			continue;
 		}
 		if (seg.seq == c->rcv_nxt - 1 && seg.len <= 1 &&
-		    !(seg.flags & TH_FIN) && rx->expect == c->rcv_nxt) {
-			tcp_mirror_keepalive(tcp, c);
-			c->flags |= TCP_ACK_DUE;
-		}
+		    !(seg.flags & TH_FIN) && rx->expect == c->rcv_nxt)
+			tcp_asked(tcp, c);
 		tcp_input_ack(tcp, c, rx, &seg);
 		if (!(seg.len || seg.flags & TH_FIN))
 			continue;
@@ -452,9 +464,11 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	if (c->flags & TCP_MORE)
 		tcp_output(tcp, c);
 	/* Closed by the last FIN: the guest still has to know it arrived */
-	if (c->fd < 0 || !(c->flags & TCP_ACK_DUE))
+	if (c->fd < 0)
 		return;
-	tcp_send_ack(tcp, c);
-	while (rx.dup_acks-- > 1)
+	if (c->flags & TCP_ACK_DUE)
+		tcp_send_ack(tcp, c);
+	/* Without payload, or they do not count as duplicates */
+	while (rx.dup_acks--)
 		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);
 }

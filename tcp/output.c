@@ -397,9 +397,11 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 		c->snd_nxt += (uint32_t)len;
 		if (SEQ_GT(c->snd_nxt, c->snd_max))
 			c->snd_max = c->snd_nxt;
-		/* A short read empties the queue; news come with an event */
+		/* A short read empties the queue, but for urgent marks; news
+		 * come with an event
+		 */
 		if ((size_t)len < room &&
-		    !(c->flags & (TCP_RDHUP | TCP_SOCK_ERR))) {
+		    !(c->flags & (TCP_RDHUP | TCP_SOCK_ERR | TCP_URGENT))) {
 			c->flags &= (uint16_t)~TCP_MORE;
 			return;
 		}

@@ -109,7 +109,9 @@ static void tcp_ask(struct tcp *tcp, struct tcp_conn *c)
 	tcp_send_flag(tcp, c, TH_ACK, c->snd_una - 1);
 }
 
-/* The deadline passed */
+/* The deadline passed. An answer counts if it came in the very millisecond of
+ * the question: over a link that is memory most do.
+ */
 static void tcp_timeout(struct tcp *tcp, struct tcp_conn *c)
 {
 	enum tcp_deadline what = tcp_deadline(c->st, tcp_inflight(c),
@@ -118,7 +120,7 @@ static void tcp_timeout(struct tcp *tcp, struct tcp_conn *c)
 						    DATA_RETRIES;
 
 	/* Whoever answers with a closed window is alive (RFC 9293 3.8.6.1) */
-	if (what == TCP_DL_PROBE && c->heard > c->base)
+	if (what == TCP_DL_PROBE && c->heard >= c->base)
 		c->retries = c->retries < 8 ? c->retries : 8;
 	c->base = tcp->loop->now;
 	c->retries++;
@@ -142,7 +144,7 @@ void tcp_flow_timer(void *ctx, struct flow *f)
 	struct tcp_conn *c = (struct tcp_conn *)(void *)f;
 	struct tcp *tcp = ctx;
 
-	if (c->retries && c->heard > c->base &&
+	if (c->retries && c->heard >= c->base &&
 	    tcp_deadline(c->st, tcp_inflight(c), tcp_waiting(c)) ==
 		    TCP_DL_KEEPALIVE)
 		c->retries = 0;

@@ -58,8 +58,7 @@ static bool tcp_sndbuf(const struct tcp *tcp, int fd, uint32_t *free,
 	return true;
 }
 
-/* Have EPOLLOUT reported once a third of the buffer is free */
-static void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
+void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
 {
 	union epoll_ref ref = { .type = EPOLL_TCP,
 				.id = flow_idx(tcp->flows, &c->f) };
@@ -67,31 +66,45 @@ static void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
 	if (c->flags & TCP_WAIT_OUT)
 		return;
 	c->flags |= TCP_WAIT_OUT;
-	loop_mod(tcp->loop, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		 ref);
+	loop_mod(tcp->loop, c->fd, TCP_EVENTS_MASK, ref);
+}
+
+/* Move the right edge for a send buffer of @size of which @free is free */
+static void tcp_window_set(struct tcp_conn *c, uint32_t free, uint32_t size)
+{
+	uint32_t wnd = free / 4 * 3;
+
+	if (wnd > TCP_WINDOW_MAX)
+		wnd = TCP_WINDOW_MAX;
+	/* A sliver is not worth a segment (RFC 9293 3.8.6.2.2) */
+	if (wnd < c->mss && free < size / 3)
+		wnd = 0;
+	c->rcv_wnd = wnd;
+	if (wnd > c->rcv_adv - c->rcv_nxt)
+		c->rcv_adv = c->rcv_nxt + wnd;
 }
 
 void tcp_window_update(struct tcp *tcp, struct tcp_conn *c, bool force)
 {
-	uint32_t left = c->rcv_adv - c->rcv_nxt;
-	uint32_t free, size, wnd;
+	uint32_t free, size;
 
-	if (!force && left > c->rcv_wnd / 2)
+	if (!force && c->rcv_adv - c->rcv_nxt > c->rcv_wnd / 2)
 		return;
 	if (!tcp_sndbuf(tcp, c->fd, &free, &size))
 		return;
 	if (free < size / 3)
 		tcp_want_out(tcp, c);
+	tcp_window_set(c, free, size);
+}
 
-	wnd = free / 4 * 3;
-	if (wnd > TCP_WINDOW_MAX)
-		wnd = TCP_WINDOW_MAX;
-	/* A sliver is not worth a segment (RFC 9293 3.8.6.2.2) */
-	if (wnd < c->mss && wnd < size / 4)
-		wnd = 0;
-	c->rcv_wnd = wnd;
-	if (wnd > left)
-		c->rcv_adv = c->rcv_nxt + wnd;
+void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint32_t free, size;
+
+	c->flags &= (uint16_t)~TCP_WAIT_OUT;
+	if (!tcp_sndbuf(tcp, c->fd, &free, &size))
+		return;
+	tcp_window_set(c, free < size / 3 ? size / 3 : free, size);
 }
 
 uint16_t tcp_window_field(const struct tcp_conn *c, bool syn)

@@ -379,6 +379,22 @@ static void get_tcp(struct env_rx *rx, uint8_t *l4, size_t len)
 	rx->len = len - th.doff * 4U;
 }
 
+/* Give back frames already looked at */
+static void forget_late(void)
+{
+	unsigned i;
+
+	for (i = 0; i < env.late; i++)
+		free(tap_mem.frame[i]);
+	tap_mem.n -= env.late;
+	for (i = 0; i < tap_mem.n; i++) {
+		tap_mem.frame[i] = tap_mem.frame[i + env.late];
+		tap_mem.len[i] = tap_mem.len[i + env.late];
+		tap_mem.gso_size[i] = tap_mem.gso_size[i + env.late];
+	}
+	env.late = 0;
+}
+
 bool env_get(struct env_rx *rx)
 {
 	static const uint8_t our_mac[6] = GUEST_OUR_MAC;
@@ -390,6 +406,8 @@ bool env_get(struct env_rx *rx)
 
 	if (env.late == tap_mem.n)
 		return false;
+	if (env.late > TAP_MEM_FRAMES / 4)
+		forget_late();
 	memset(rx, 0, sizeof(*rx));
 	p = tap_mem.frame[env.late];
 	total = tap_mem.len[env.late];

@@ -146,7 +146,7 @@ void env_sleep(uint64_t ms);
 
 /**
  * env_get() - Next frame for the guest, checked: lengths, checksums, MTU
- * @rx:		Filled; valid until the next turn
+ * @rx:		Filled; valid until the next call, or turn
  *
  * Return: false if there is none
  */
