@@ -253,7 +253,8 @@ static ssize_t tcp_peek(struct tcp *tcp, struct tcp_conn *c, struct batch *b,
 	if ((size_t)len < off)
 		return -EIO; /* the queue shrank under us */
 	if ((size_t)len == off && off)
-		return c->flags & TCP_RDHUP ? 0 : -EAGAIN;
+		return (c->flags & (TCP_RDHUP | TCP_URGENT)) == TCP_RDHUP ?
+			       0 : -EAGAIN;
 	return len - (ssize_t)off;
 }
 
@@ -379,7 +380,12 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 		if (len == -ENOBUFS)
 			return;
 		if (len == -EAGAIN) {
-			c->flags &= (uint16_t)~TCP_MORE;
+			/* Without SO_PEEK_OFF there is no way to look behind
+			 * an urgent mark before the guest's ACK
+			 */
+			if (!(c->flags & TCP_URGENT) || !tcp_inflight(c) ||
+			    tcp->features->peek_off)
+				c->flags &= (uint16_t)~TCP_MORE;
 			if (c->flags & TCP_SOCK_ERR)
 				tcp_reset(tcp, c);
 			return;
