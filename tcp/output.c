@@ -331,6 +331,16 @@ static ssize_t tcp_send_data(struct tcp *tcp, struct tcp_conn *c, uint32_t seq,
 	return len;
 }
 
+/* Nothing was in flight, now something will be: from here on the guest's ACK is
+ * waited for. Sending again what a timeout took back is no progress, though.
+ */
+static void tcp_flight_begins(struct tcp *tcp, struct tcp_conn *c)
+{
+	if (c->snd_nxt == c->snd_max)
+		c->retries = 0;
+	c->base = tcp->loop->now;
+}
+
 /* Send FIN once all data is out */
 static void tcp_output_fin(struct tcp *tcp, struct tcp_conn *c)
 {
@@ -342,7 +352,7 @@ static void tcp_output_fin(struct tcp *tcp, struct tcp_conn *c)
 		return;
 	}
 	if (!tcp_inflight(c))
-		tcp_timer_restart(tcp, c);
+		tcp_flight_begins(tcp, c);
 	tcp_event(c, TCP_EV_FIN_SENT);
 	c->flags |= TCP_FIN_ONCE;
 	c->snd_nxt++;
@@ -399,7 +409,7 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 			return;
 		}
 		if (!tcp_inflight(c))
-			tcp_timer_restart(tcp, c);
+			tcp_flight_begins(tcp, c);
 		c->snd_nxt += (uint32_t)len;
 		if (SEQ_GT(c->snd_nxt, c->snd_max))
 			c->snd_max = c->snd_nxt;
