@@ -605,6 +605,8 @@ void tcp_flow_resume(void *ctx, struct flow *f)
 	struct tcp *tcp = ctx;
 
 	if (c->st.phase == PHASE_ESTABLISHED) {
+		if (c->flags & TCP_REPEAT && tcp_inflight(c))
+			tcp_retransmit(tcp, c);
 		if (c->flags & TCP_MORE)
 			tcp_output(tcp, c);
 		if (c->flags & TCP_ACK_DUE && c->st.phase != PHASE_CLOSED)

@@ -44,6 +44,7 @@ enum tcp_flag {
 	TCP_WS_OK = 1 << 9,	  /* both sides offered window scaling */
 	TCP_FIN_ONCE = 1 << 10,	  /* FIN was sent: it is at snd_max - 1 */
 	TCP_URGENT = 1 << 11,	  /* urgent marks cut reads short */
+	TCP_REPEAT = 1 << 12,	  /* fast retransmit waits for the tap */
 };
 
 /**

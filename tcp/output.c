@@ -427,6 +427,7 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 
 void tcp_rewind(struct tcp_conn *c)
 {
+	c->flags &= (uint16_t)~TCP_REPEAT;
 	tcp_event(c, TCP_EV_REWIND);
 	c->snd_nxt = c->snd_una;
 	c->flags |= TCP_MORE;
@@ -438,14 +439,20 @@ void tcp_retransmit(struct tcp *tcp, struct tcp_conn *c)
 	size_t max = tcp_frame_payload(tcp, c);
 	ssize_t len;
 
+	c->flags &= (uint16_t)~TCP_REPEAT;
 	tcp->stats.retransmit++;
 	if (!data) {
-		tcp_send_flag(tcp, c, TH_FIN | TH_ACK, c->snd_una);
+		if (tcp_send_flag(tcp, c, TH_FIN | TH_ACK, c->snd_una)) {
+			c->flags |= TCP_REPEAT;
+			tcp_block(tcp, c);
+		}
 		return;
 	}
 	if (max > data)
 		max = data;
 	len = tcp_send_data(tcp, c, c->snd_una, &max);
-	if (len < 0 && len != -ENOBUFS && len != -EAGAIN)
+	if (len == -ENOBUFS)
+		c->flags |= TCP_REPEAT;
+	else if (len < 0 && len != -EAGAIN)
 		tcp_reset(tcp, c);
 }
