@@ -176,7 +176,7 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c, unsigned tapside)
 	c->cwnd = UINT32_MAX / 2;
 	c->base = c->heard = tcp->loop->now;
 	c->isn = tcp_isn(tcp, tcp_tapside(c));
-	c->snd_una = c->isn;
+	c->snd_una = c->recover = c->isn;
 	c->snd_nxt = c->snd_max = c->isn + 1;
 	flow_hash_side(tcp->flows, &c->f, tapside);
 

@@ -69,7 +69,7 @@ enum tcp_flag {
  * @snd_wnd:	Window of the guest, bytes
  * @snd_wl1:	Sequence number of the segment it was told by
  * @cwnd:	Limit on what is in flight after losses, bytes
- * @recover:	Where fast retransmit ends
+ * @recover:	Where fast retransmit ends; below it, duplicate ACKs mean nothing
  * @peek_off:	Offset the kernel will peek at next
  *
  * From the guest.

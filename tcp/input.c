@@ -210,6 +210,9 @@ static void tcp_dup_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 		c->dup_acks++;
 	if (c->flags & TCP_RECOVERY || !tcp_dup_ack_enough(c))
 		return;
+	/* Answers to what a timeout, or the last recovery, sent in vain */
+	if (SEQ_LT(c->snd_una, c->recover))
+		return;
 	c->flags |= TCP_RECOVERY;
 	c->recover = c->snd_nxt;
 	c->cwnd = tcp_inflight(c) / 2;

@@ -93,6 +93,7 @@ static void tcp_rto(struct tcp *tcp, struct tcp_conn *c)
 	tcp_rewind(c);
 	c->cwnd = c->mss;
 	c->dup_acks = 0;
+	c->recover = c->snd_max;
 	c->flags &= (uint16_t)~TCP_RECOVERY;
 	if (c->snd_wnd)
 		tcp_output(tcp, c);
