@@ -437,6 +437,7 @@ static void tcp_input_acked(struct tcp *tcp, struct tcp_conn *c,
 	if (rx->fin_acked && c->st.phase == PHASE_ESTABLISHED) {
 		tcp_event(c, TCP_EV_FIN_SENT); /* if it had been taken back */
 		tcp_event(c, TCP_EV_FIN_ACKED);
+		c->flags &= (uint16_t)~TCP_MORE;
 	}
 	if (rx->retransmit && c->st.phase == PHASE_ESTABLISHED &&
 	    tcp_inflight(c))
