@@ -241,8 +241,11 @@ static void tcp_new_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 		c->cwnd += acked;
 	c->dup_acks = 0;
 	tcp_timer_restart(tcp, c);
-	if (!(c->flags & TCP_RECOVERY))
+	if (!(c->flags & TCP_RECOVERY)) {
+		if (SEQ_LT(c->recover, ack))
+			c->recover = ack; /* or it would wrap around */
 		return;
+	}
 	if (SEQ_GE(ack, c->recover))
 		c->flags &= (uint16_t)~TCP_RECOVERY;
 	else
