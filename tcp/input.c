@@ -369,7 +369,13 @@ static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 	} while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno != EAGAIN && errno != ENOBUFS &&
 	    errno != ENOMEM) {
-		tcp_reset(tcp, c);
+		/* The peer is gone; what it had sent is still for the guest,
+		 * and tcp_output() resets behind that
+		 */
+		c->flags |= TCP_SOCK_ERR | TCP_MORE;
+		rx->fin = false;
+		if (c->st.fin & TCP_FIN_SENT)
+			tcp_reset(tcp, c);
 		return;
 	}
 	if (sent < 0)

@@ -404,6 +404,10 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 			tcp_reset(tcp, c);
 			return;
 		}
+		if (!len && c->flags & TCP_SOCK_ERR) {
+			tcp_reset(tcp, c);
+			return;
+		}
 		if (!len) {
 			tcp_output_fin(tcp, c);
 			return;
