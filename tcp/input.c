@@ -479,8 +479,9 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	/* Closed by the last FIN: the guest still has to know it arrived */
 	if (c->fd < 0)
 		return;
-	if (c->flags & TCP_ACK_DUE)
-		tcp_send_ack(tcp, c);
+	if (c->flags & TCP_ACK_DUE && tcp_send_ack(tcp, c) &&
+	    c->st.phase == PHASE_CLOSED)
+		c->flags |= TCP_LAST;
 	/* Without payload, or they do not count as duplicates */
 	while (rx.dup_acks--)
 		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);

@@ -127,10 +127,13 @@ int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
 	return rc;
 }
 
-void tcp_send_ack(struct tcp *tcp, struct tcp_conn *c)
+int tcp_send_ack(struct tcp *tcp, struct tcp_conn *c)
 {
-	if (tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt))
+	int rc = tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);
+
+	if (rc)
 		tcp_block(tcp, c);
+	return rc;
 }
 
 void tcp_send_rst(struct tcp *tcp, const struct packet_group *g,
