@@ -110,8 +110,11 @@ void tap_submit(struct tap *tap, struct batch *b, unsigned n)
 	for (i = 0; i < n; i++) {
 		struct frame *f = &b->frame[i];
 
-		/* A checksum left over has its end here, before padding */
-		if (f->len < ETH_MIN_LEN) {
+		/* A checksum left over has its end here, before padding. A
+		 * frame to be cut has none: what is cut from it is padded, if
+		 * need be, by who cuts.
+		 */
+		if (f->len < ETH_MIN_LEN && f->gso == FRAME_GSO_NONE) {
 			frame_finish_csum(f);
 			tap_pad(f);
 		}

@@ -236,7 +236,7 @@ class Bridged:
             for fam in families:
                 flags = "nodad" if fam.num == 6 else ""
                 self.ns.batch("addr add %s/%d dev eth0 %s\n"
-                              "route add default via %s dev eth0\n" %
+                              "route replace default via %s dev eth0\n" %
                               (fam.host, fam.plen, flags, fam.gw))
             # passt sends to the addresses it knows, so let it see us
             for fam in families:
