@@ -145,4 +145,7 @@ uninstall:
 clean:
 	rm -rf build $(BINS)
 
+# Objects of tests are no by-products to be thrown away
+.SECONDARY:
+
 -include $(shell find build -name '*.d' 2>/dev/null)

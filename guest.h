@@ -26,6 +26,7 @@
  * @gw:		The guest's default gateway, unspecified if none
  * @our:	Address we speak from: @gw for IPv4, ours link-local for IPv6
  * @fixed:	--address was given: @seen stays as it is
+ * @gw_fixed:	--gateway was given: routes are not the host's
  */
 struct guest_if {
 	bool on;
@@ -36,6 +37,7 @@ struct guest_if {
 	union inany_addr gw;
 	union inany_addr our;
 	bool fixed;
+	bool gw_fixed;
 };
 
 /* What DHCP, DHCPv6 and NDP tell the guest beside its addresses */

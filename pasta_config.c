@@ -174,22 +174,8 @@ static int config_addr(struct config *c, const struct guest_if *gi,
 	return rc;
 }
 
-/* Is the guest's gateway that of the template? If not, it was told, or there
- * is none
- */
-static bool gw_of_template(struct config *c, const struct guest_if *gi,
-			   sa_family_t af, int from)
-{
-	union inany_addr gw;
-	int rc = nl_route_gateway(&c->host, from, af, &gw);
-
-	if (rc == 1)
-		return inany_equals(&gw, &gi->gw);
-	return !rc && inany_is_unspecified(&gi->gw);
-}
-
-/* Routes of one family, after its addresses: the template's, if the default
- * route is among them, or that alone. Never fatal: a namespace with few routes
+/* Routes of one family, after its addresses: the template's, or, if a gateway
+ * was told or nothing can be copied, a default route alone. Never fatal: a namespace with few routes
  * is better than none.
  */
 static void config_routes(struct config *c, const struct guest_if *gi,
@@ -201,7 +187,7 @@ static void config_routes(struct config *c, const struct guest_if *gi,
 	union inany_addr there;
 	int rc = 0;
 
-	if (from && gw_of_template(c, gi, af, from)) {
+	if (from && !gi->gw_fixed) {
 		rc = nl_route_copy(&c->host, from, &c->ns, c->ifi, af, &res);
 		if (rc || res.failed)
 			warn("Routes copied to the namespace: %u, not copied: "

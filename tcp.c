@@ -116,6 +116,10 @@ bool tcp_settle(struct tcp *tcp, struct tcp_conn *c)
 		tcp_timer_arm(tcp, c);
 		return true;
 	}
+	if (c->flags & TCP_LAST) {
+		wheel_cancel(&tcp->loop->wheel, &c->f.timer);
+		return true;
+	}
 	tcp_unblock(tcp, c);
 	if (c->fd >= 0)
 		close(c->fd);
@@ -123,17 +127,30 @@ bool tcp_settle(struct tcp *tcp, struct tcp_conn *c)
 	return false;
 }
 
+/* The last segment of a closed connection: RST, or ACK if it ended well */
+static void tcp_send_last(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint8_t flags = c->fd < 0 ? TH_RST | TH_ACK : TH_ACK;
+
+	c->flags &= (uint16_t)~TCP_LAST;
+	if (tcp_send_flag(tcp, c, flags, c->snd_nxt)) {
+		c->flags |= TCP_LAST;
+		tcp_block(tcp, c);
+	}
+}
+
 void tcp_reset(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->st.phase == PHASE_CLOSED)
 		return;
-	tcp_send_flag(tcp, c, TH_RST | TH_ACK,
-		      c->st.phase == PHASE_CONNECTING ? 0 : c->snd_nxt);
+	if (c->st.phase == PHASE_CONNECTING)
+		c->snd_nxt = 0; /* nothing was sent, whatever was prepared */
 	tcp->stats.reset_out++;
 	if (c->fd >= 0)
 		sock_close_rst(c->fd);
 	c->fd = -1;
 	tcp_event(c, TCP_EV_ABORT);
+	tcp_send_last(tcp, c);
 }
 
 /* MSS and window scale of the guest's SYN or SYN-ACK */
@@ -176,7 +193,7 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c, unsigned tapside)
 	c->cwnd = UINT32_MAX / 2;
 	c->base = c->heard = tcp->loop->now;
 	c->isn = tcp_isn(tcp, tcp_tapside(c));
-	c->snd_una = c->isn;
+	c->snd_una = c->recover = c->isn;
 	c->snd_nxt = c->snd_max = c->isn + 1;
 	flow_hash_side(tcp->flows, &c->f, tapside);
 
@@ -402,6 +419,8 @@ void tcp_tap_input(void *ctx, const struct packet_group *g)
 	case PHASE_SYN_SENT:
 		tcp_input_syn_sent(tcp, c, g);
 		break;
+	case PHASE_CLOSED: /* about to be told so */
+		break;
 	default:
 		tcp_input(tcp, c, g);
 	}
@@ -604,7 +623,11 @@ void tcp_flow_resume(void *ctx, struct flow *f)
 	struct tcp_conn *c = tcp_conn(f);
 	struct tcp *tcp = ctx;
 
+	if (c->st.phase == PHASE_CLOSED && c->flags & TCP_LAST)
+		tcp_send_last(tcp, c);
 	if (c->st.phase == PHASE_ESTABLISHED) {
+		if (c->flags & TCP_REPEAT && tcp_inflight(c))
+			tcp_retransmit(tcp, c);
 		if (c->flags & TCP_MORE)
 			tcp_output(tcp, c);
 		if (c->flags & TCP_ACK_DUE && c->st.phase != PHASE_CLOSED)
@@ -619,5 +642,6 @@ void tcp_flow_close(void *ctx, struct flow *f)
 	struct tcp *tcp = ctx;
 
 	tcp_reset(tcp, c);
+	c->flags &= (uint16_t)~TCP_LAST; /* now or never */
 	tcp_settle(tcp, c);
 }

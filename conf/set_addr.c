@@ -92,10 +92,10 @@ void set_gateway(struct conf *c, const struct conf_opt *o, const char *val)
 
 	if (inany_v4(&a)) {
 		c->guest.v4.gw = a;
-		c->given.gw4 = true;
+		c->given.gw4 = c->guest.v4.gw_fixed = true;
 	} else {
 		c->guest.v6.gw = a;
-		c->given.gw6 = true;
+		c->given.gw6 = c->guest.v6.gw_fixed = true;
 	}
 }
 

@@ -123,6 +123,12 @@ static union inany_addr peer_as_seen(const struct fwd *fwd,
 	return *peer;
 }
 
+/* Is there nothing here that a socket could be connected to? */
+static bool no_socket_address(const union inany_addr *a)
+{
+	return inany_is_unspecified(a) || inany_is_linklocal6(a);
+}
+
 /* A socket in the namespace, for what came in from the host's loopback */
 static enum pif to_splice(const struct fwd *fwd, const struct flowside *ini,
 			  struct flowside *tgt)
@@ -141,12 +147,13 @@ static enum pif to_splice(const struct fwd *fwd, const struct flowside *ini,
 		tgt->eaddr = guest_as_seen(gi, &ini->eaddr);
 
 	/* localhost is ::1 as well as 127.0.0.1, where the guest may have one
-	 * family only: sockets do not mind
+	 * family only: sockets do not mind. A link-local address would need the
+	 * number of an interface we do not know from here.
 	 */
-	if (inany_is_unspecified(&tgt->eaddr))
+	if (no_socket_address(&tgt->eaddr))
 		tgt->eaddr = guest_as_seen(gi == &g->v4 ? &g->v6 : &g->v4,
 					   &ini->eaddr);
-	if (inany_is_unspecified(&tgt->eaddr))
+	if (no_socket_address(&tgt->eaddr))
 		return PIF_NONE;
 
 	tgt->oaddr = any_like(&tgt->eaddr);

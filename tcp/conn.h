@@ -44,6 +44,8 @@ enum tcp_flag {
 	TCP_WS_OK = 1 << 9,	  /* both sides offered window scaling */
 	TCP_FIN_ONCE = 1 << 10,	  /* FIN was sent: it is at snd_max - 1 */
 	TCP_URGENT = 1 << 11,	  /* urgent marks cut reads short */
+	TCP_REPEAT = 1 << 12,	  /* fast retransmit waits for the tap */
+	TCP_LAST = 1 << 13,	  /* closed, but RST or last ACK waits for it */
 };
 
 /**
@@ -68,7 +70,7 @@ enum tcp_flag {
  * @snd_wnd:	Window of the guest, bytes
  * @snd_wl1:	Sequence number of the segment it was told by
  * @cwnd:	Limit on what is in flight after losses, bytes
- * @recover:	Where fast retransmit ends
+ * @recover:	Where fast retransmit ends; below it, duplicate ACKs mean nothing
  * @peek_off:	Offset the kernel will peek at next
  *
  * From the guest.
@@ -150,6 +152,9 @@ bool tcp_event(struct tcp_conn *c, enum tcp_event ev);
  * @tcp:	TCP
  * @c:		Connection, may be gone afterwards
  *
+ * A closed connection stays while the tap is too full for its last segment: an
+ * idle guest would not notice that it is over.
+ *
  * Return: false if the connection was freed
  */
 bool tcp_settle(struct tcp *tcp, struct tcp_conn *c);
@@ -202,8 +207,10 @@ int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
  * tcp_send_ack() - ACK with the present window; clears TCP_ACK_DUE
  * @tcp:	TCP
  * @c:		Connection
+ *
+ * Return: 0, -EAGAIN if the tap is blocked; the connection waits for it then
  */
-void tcp_send_ack(struct tcp *tcp, struct tcp_conn *c);
+int tcp_send_ack(struct tcp *tcp, struct tcp_conn *c);
 
 /**
  * tcp_send_rst() - Answer a segment of no connection (RFC 9293 3.10.7.1)

@@ -210,6 +210,9 @@ static void tcp_dup_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 		c->dup_acks++;
 	if (c->flags & TCP_RECOVERY || !tcp_dup_ack_enough(c))
 		return;
+	/* Answers to what a timeout, or the last recovery, sent in vain */
+	if (SEQ_LT(c->snd_una, c->recover))
+		return;
 	c->flags |= TCP_RECOVERY;
 	c->recover = c->snd_nxt;
 	c->cwnd = tcp_inflight(c) / 2;
@@ -238,8 +241,11 @@ static void tcp_new_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 		c->cwnd += acked;
 	c->dup_acks = 0;
 	tcp_timer_restart(tcp, c);
-	if (!(c->flags & TCP_RECOVERY))
+	if (!(c->flags & TCP_RECOVERY)) {
+		if (SEQ_LT(c->recover, ack))
+			c->recover = ack; /* or it would wrap around */
 		return;
+	}
 	if (SEQ_GE(ack, c->recover))
 		c->flags &= (uint16_t)~TCP_RECOVERY;
 	else
@@ -363,7 +369,13 @@ static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 	} while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno != EAGAIN && errno != ENOBUFS &&
 	    errno != ENOMEM) {
-		tcp_reset(tcp, c);
+		/* The peer is gone; what it had sent is still for the guest,
+		 * and tcp_output() resets behind that
+		 */
+		c->flags |= TCP_SOCK_ERR | TCP_MORE;
+		rx->fin = false;
+		if (c->st.fin & TCP_FIN_SENT)
+			tcp_reset(tcp, c);
 		return;
 	}
 	if (sent < 0)
@@ -434,6 +446,7 @@ static void tcp_input_acked(struct tcp *tcp, struct tcp_conn *c,
 	if (rx->fin_acked && c->st.phase == PHASE_ESTABLISHED) {
 		tcp_event(c, TCP_EV_FIN_SENT); /* if it had been taken back */
 		tcp_event(c, TCP_EV_FIN_ACKED);
+		c->flags &= (uint16_t)~TCP_MORE;
 	}
 	if (rx->retransmit && c->st.phase == PHASE_ESTABLISHED &&
 	    tcp_inflight(c))
@@ -466,8 +479,9 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	/* Closed by the last FIN: the guest still has to know it arrived */
 	if (c->fd < 0)
 		return;
-	if (c->flags & TCP_ACK_DUE)
-		tcp_send_ack(tcp, c);
+	if (c->flags & TCP_ACK_DUE && tcp_send_ack(tcp, c) &&
+	    c->st.phase == PHASE_CLOSED)
+		c->flags |= TCP_LAST;
 	/* Without payload, or they do not count as duplicates */
 	while (rx.dup_acks--)
 		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);

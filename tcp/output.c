@@ -127,10 +127,13 @@ int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
 	return rc;
 }
 
-void tcp_send_ack(struct tcp *tcp, struct tcp_conn *c)
+int tcp_send_ack(struct tcp *tcp, struct tcp_conn *c)
 {
-	if (tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt))
+	int rc = tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);
+
+	if (rc)
 		tcp_block(tcp, c);
+	return rc;
 }
 
 void tcp_send_rst(struct tcp *tcp, const struct packet_group *g,
@@ -253,7 +256,8 @@ static ssize_t tcp_peek(struct tcp *tcp, struct tcp_conn *c, struct batch *b,
 	if ((size_t)len < off)
 		return -EIO; /* the queue shrank under us */
 	if ((size_t)len == off && off)
-		return c->flags & TCP_RDHUP ? 0 : -EAGAIN;
+		return (c->flags & (TCP_RDHUP | TCP_URGENT)) == TCP_RDHUP ?
+			       0 : -EAGAIN;
 	return len - (ssize_t)off;
 }
 
@@ -330,6 +334,16 @@ static ssize_t tcp_send_data(struct tcp *tcp, struct tcp_conn *c, uint32_t seq,
 	return len;
 }
 
+/* Nothing was in flight, now something will be: from here on the guest's ACK is
+ * waited for. Sending again what a timeout took back is no progress, though.
+ */
+static void tcp_flight_begins(struct tcp *tcp, struct tcp_conn *c)
+{
+	if (c->snd_nxt == c->snd_max)
+		c->retries = 0;
+	c->base = tcp->loop->now;
+}
+
 /* Send FIN once all data is out */
 static void tcp_output_fin(struct tcp *tcp, struct tcp_conn *c)
 {
@@ -341,7 +355,7 @@ static void tcp_output_fin(struct tcp *tcp, struct tcp_conn *c)
 		return;
 	}
 	if (!tcp_inflight(c))
-		tcp_timer_restart(tcp, c);
+		tcp_flight_begins(tcp, c);
 	tcp_event(c, TCP_EV_FIN_SENT);
 	c->flags |= TCP_FIN_ONCE;
 	c->snd_nxt++;
@@ -379,7 +393,12 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 		if (len == -ENOBUFS)
 			return;
 		if (len == -EAGAIN) {
-			c->flags &= (uint16_t)~TCP_MORE;
+			/* Without SO_PEEK_OFF there is no way to look behind
+			 * an urgent mark before the guest's ACK
+			 */
+			if (!(c->flags & TCP_URGENT) || !tcp_inflight(c) ||
+			    tcp->features->peek_off)
+				c->flags &= (uint16_t)~TCP_MORE;
 			if (c->flags & TCP_SOCK_ERR)
 				tcp_reset(tcp, c);
 			return;
@@ -388,12 +407,16 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 			tcp_reset(tcp, c);
 			return;
 		}
+		if (!len && c->flags & TCP_SOCK_ERR) {
+			tcp_reset(tcp, c);
+			return;
+		}
 		if (!len) {
 			tcp_output_fin(tcp, c);
 			return;
 		}
 		if (!tcp_inflight(c))
-			tcp_timer_restart(tcp, c);
+			tcp_flight_begins(tcp, c);
 		c->snd_nxt += (uint32_t)len;
 		if (SEQ_GT(c->snd_nxt, c->snd_max))
 			c->snd_max = c->snd_nxt;
@@ -411,6 +434,7 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 
 void tcp_rewind(struct tcp_conn *c)
 {
+	c->flags &= (uint16_t)~TCP_REPEAT;
 	tcp_event(c, TCP_EV_REWIND);
 	c->snd_nxt = c->snd_una;
 	c->flags |= TCP_MORE;
@@ -422,14 +446,20 @@ void tcp_retransmit(struct tcp *tcp, struct tcp_conn *c)
 	size_t max = tcp_frame_payload(tcp, c);
 	ssize_t len;
 
+	c->flags &= (uint16_t)~TCP_REPEAT;
 	tcp->stats.retransmit++;
 	if (!data) {
-		tcp_send_flag(tcp, c, TH_FIN | TH_ACK, c->snd_una);
+		if (tcp_send_flag(tcp, c, TH_FIN | TH_ACK, c->snd_una)) {
+			c->flags |= TCP_REPEAT;
+			tcp_block(tcp, c);
+		}
 		return;
 	}
 	if (max > data)
 		max = data;
 	len = tcp_send_data(tcp, c, c->snd_una, &max);
-	if (len < 0 && len != -ENOBUFS && len != -EAGAIN)
+	if (len == -ENOBUFS)
+		c->flags |= TCP_REPEAT;
+	else if (len < 0 && len != -EAGAIN)
 		tcp_reset(tcp, c);
 }

@@ -39,10 +39,11 @@ static uint64_t backoff(uint64_t first, unsigned retries)
 	return ms < RTO_MAX ? ms : RTO_MAX;
 }
 
-/* Is data waiting for the window of the guest? */
+/* Is data waiting for the window of the guest? Behind the FIN there is none */
 static bool tcp_waiting(const struct tcp_conn *c)
 {
-	return c->flags & TCP_MORE && !c->snd_wnd;
+	return c->flags & TCP_MORE && !c->snd_wnd &&
+	       !(c->st.fin & TCP_FIN_SENT);
 }
 
 /* When the present deadline is due, UINT64_MAX: never */
@@ -93,6 +94,7 @@ static void tcp_rto(struct tcp *tcp, struct tcp_conn *c)
 	tcp_rewind(c);
 	c->cwnd = c->mss;
 	c->dup_acks = 0;
+	c->recover = c->snd_max;
 	c->flags &= (uint16_t)~TCP_RECOVERY;
 	if (c->snd_wnd)
 		tcp_output(tcp, c);

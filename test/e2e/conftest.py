@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 
@@ -118,19 +119,53 @@ def passt(net, bindir, procs):
         shutil.rmtree(path)
 
 
+@pytest.fixture(scope="session")
+def bridge():
+    """The program that joins a tap and passt's socket."""
+    dest = tempfile.mkdtemp(prefix="e2e-")
+    src = os.path.join(os.path.dirname(__file__), "..", "bridge", "bridge.c")
+    prog = os.path.join(dest, "bridge")
+    subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-O2", "-o", prog,
+                    src], check=True)
+    yield prog
+    shutil.rmtree(dest)
+
+
+@pytest.fixture
+def bridged(net, passt, procs, bridge):
+    """Factory: passt with a namespace as its guest -> daemon.Bridged."""
+    made = []
+
+    def make(*opts, **kw):
+        made.append(daemon.Bridged(passt(*opts, **kw), procs, bridge,
+                                   topology.FAMILIES))
+        return made[-1]
+
+    yield make
+    procs.end()
+    for b in made:
+        b.close()
+
+
+@pytest.fixture
+def start(pasta, bridged):
+    """Functions that start either program."""
+    return {"pasta": pasta, "passt": bridged}
+
+
 @pytest.fixture(params=PATHS, ids=lambda p: p.name)
-def path(request, fam, net, pasta):
-    """The four ways through pasta, each ready to be used."""
-    return request.param(fam, net, pasta)
+def path(request, fam, net, start):
+    """All ways through the daemon, each ready to be used."""
+    return request.param(fam, net, start)
 
 
 @pytest.fixture(params=[p for p in PATHS if p.tap], ids=lambda p: p.name)
-def tap_path(request, fam, net, pasta):
-    """The two ways over the tap device."""
-    return request.param(fam, net, pasta)
+def tap_path(request, fam, net, start):
+    """The ways by frames."""
+    return request.param(fam, net, start)
 
 
 @pytest.fixture(params=[p for p in PATHS if not p.tap], ids=lambda p: p.name)
-def splice_path(request, fam, net, pasta):
+def splice_path(request, fam, net, start):
     """The two ways by loopback."""
-    return request.param(fam, net, pasta)
+    return request.param(fam, net, start)

@@ -10,7 +10,7 @@ import shutil
 import stat
 import subprocess
 
-from netns import Netns
+from netns import NamedNetns, Netns
 from procs import as_user, cmdline, descendants, pidfd_wait, wait_for
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -220,5 +220,35 @@ class Passt:
         """Whether passt still lives."""
         return self.proc.poll() is None
 
+
+class Bridged:
+    """A namespace in the place of a guest: a tap, a bridge, passt. It has
+    the addresses and routes passt would hand out."""
+
+    def __init__(self, passt, procs, bridge, families):
+        self.passt = passt
+        self.ns = NamedNetns("guest")
+        try:
+            proc = procs.start([bridge, "eth0", passt.path], ns=self.ns,
+                               stdout=subprocess.PIPE)
+            assert proc.stdout.readline() == b"ready\n"
+            self.ns.ip("link set eth0 mtu 65520 txqueuelen 10000 up")
+            for fam in families:
+                flags = "nodad" if fam.num == 6 else ""
+                self.ns.batch("addr add %s/%d dev eth0 %s\n"
+                              "route add default via %s dev eth0\n" %
+                              (fam.host, fam.plen, flags, fam.gw))
+            # passt sends to the addresses it knows, so let it see us
+            for fam in families:
+                self.ns.run("ping", "-n", "-c", "1", "-W", "10", fam.far)
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, *argv, **kw):
+        """Run a program in the place of the guest."""
+        return self.ns.run(*argv, **kw)
+
     def close(self):
-        """Nothing held; Procs.end() ends the process."""
+        """Remove the namespace."""
+        self.ns.delete()

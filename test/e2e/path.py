@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Ways a connection takes through pasta, so that a test is written once.
+"""Ways a connection takes through the daemon: a test is written once.
 
     tap-out     inside -> far, over the tap
     tap-in      far -> forwarded port of the host -> inside, over the tap
     splice-in   host loopback -> forwarded port -> inside
     splice-out  loopback inside -> forwarded port -> host loopback
+    passt-out   as tap-out, with passt and a bridge that plays QEMU
+    passt-in    as tap-in, with passt
 """
 
 import errno
@@ -15,15 +17,18 @@ class Path:
     """Where the client lives, where the server lives, what is dialled."""
 
     name = None
+    program = "pasta"
     tap = False
     flags = ()              # TCP and UDP option letters that forward the port
 
-    def __init__(self, fam, net, pasta):
+    def __init__(self, fam, net, start):
+        """start: functions that start a daemon, by its name; they return
+        what has the namespace behind it as ns."""
         self.fam = fam
         self.net = net
         self.port = net.port()
         opts = [w for flag in self.flags for w in (flag, self.port)]
-        self.pasta = pasta(*opts)
+        self.daemon = start[self.program](*opts)
         self.setup()
 
     def setup(self):
@@ -79,7 +84,7 @@ class TapOut(Path):
     tap = True
 
     def setup(self):
-        self.client, self.server = self.pasta.ns, self.net.far
+        self.client, self.server = self.daemon.ns, self.net.far
         self.dest = self.bind = self.fam.far
         self.source = None
 
@@ -90,7 +95,7 @@ class TapIn(Path):
     flags = ("-t", "-u")
 
     def setup(self):
-        self.client, self.server = self.net.far, self.pasta.ns
+        self.client, self.server = self.net.far, self.daemon.ns
         self.dest, self.bind = self.fam.host, self.fam.any
         self.source = self.fam.far
 
@@ -100,7 +105,7 @@ class SpliceIn(Path):
     flags = ("-t", "-u")
 
     def setup(self):
-        self.client, self.server = self.net.host, self.pasta.ns
+        self.client, self.server = self.net.host, self.daemon.ns
         self.dest, self.bind = self.fam.loopback, self.fam.any
         self.source = None
 
@@ -110,11 +115,21 @@ class SpliceOut(Path):
     flags = ("-T", "-U")
 
     def setup(self):
-        self.client, self.server = self.pasta.ns, self.net.host
+        self.client, self.server = self.daemon.ns, self.net.host
         self.dest = self.bind = self.fam.loopback
         self.source = None
 
 
-PATHS = (TapOut, TapIn, SpliceIn, SpliceOut)
+class PasstOut(TapOut):
+    name = "passt-out"
+    program = "passt"
+
+
+class PasstIn(TapIn):
+    name = "passt-in"
+    program = "passt"
+
+
+PATHS = (TapOut, TapIn, SpliceIn, SpliceOut, PasstOut, PasstIn)
 
 RESET = (errno.ECONNRESET, errno.EPIPE)

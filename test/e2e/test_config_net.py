@@ -337,6 +337,8 @@ def test_no_network(pasta, bare):
 
 def test_no_network_loopback(pasta, bare):
     """Local mode: ports are forwarded by loopback in both families."""
+    # Without an IPv6 address inside, ::1 leads to IPv4 there, where servers
+    # listen, those of both families and those of IPv4 only.
     for link in ("eth0", "eth1"):
         bare.ip("link del " + link)
     p = pasta("-t", "5001", "-T", "5002", where=bare)
@@ -345,8 +347,9 @@ def test_no_network_loopback(pasta, bare):
         for server, client, addr, port in ((p.ns, bare, wild, 5001),
                                            (bare, p.ns, lo, 5002)):
             with server.sock(af) as s, client.sock(af) as c:
-                if af == socket.AF_INET6:
+                if addr == lo and af == socket.AF_INET6:
                     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind((addr, port))
                 s.listen()
                 with Echo(s.dup()):

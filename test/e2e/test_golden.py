@@ -347,8 +347,10 @@ def test_udp_port_unreachable(guest, fam, net):
     frame = g.ip(fam, fam.far) / UDP(sport=4001, dport=port) / b"anyone?"
 
     def unreachable(f):
-        return ICMPv6DestUnreach in f if fam.num == 6 else \
-            ICMP in f and f[ICMP].type == 3
+        # ours, not the one for the datagram of hello()
+        if fam.num == 6:
+            return ICMPv6DestUnreach in f and frame[UDP].load in bytes(f)
+        return ICMP in f and f[ICMP].type == 3 and frame[UDP].load in bytes(f)
     f = g.ask(frame, unreachable)
     if fam.num == 4:
         assert f[ICMP].code == 3

@@ -44,8 +44,8 @@ def ask(ns, fam, kind, dest, port, source=None):
                     return recv_exact(s, 4) == b"ping"
                 except socket.timeout:
                     pass
-        except (ConnectionError, socket.timeout, AssertionError):
-            pass
+        except (OSError, AssertionError):
+            pass        # refused, unreachable, timed out
         return False
 
 

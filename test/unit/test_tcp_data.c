@@ -593,7 +593,7 @@ static void test_old_window(void **state)
 	env_open(&c, PEER4, 1460, 0, 5000);
 	env_data(&c, TH_ACK, "hello", 5);
 	assert_int_equal(env_flow()->snd_wnd, 5000);
-	tx.seq = c.snd - 5;
+	tx.seq = c.snd - 6;
 	tx.ack = c.rcv;
 	env_send(&c, &tx, 1);
 	assert_int_equal(env_flow()->snd_wnd, 5000);

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A real guest: Linux in QEMU at passt's socket gets its addresses, talks,
+is talked to, and survives a new passt."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import urllib.request
+
+import pytest
+
+import daemon
+from procs import Procs, wait_for
+from topology import V4, V6
+from vm import Relay, Vm
+from xfer import Echo, Task, recv_bulk, send_bulk
+
+pytestmark = pytest.mark.slow
+
+MIB = 1 << 20
+PORT = 8080                     # of the host, leads to 80 of the guest
+OPTS = ("-t", "%d:80" % PORT, "-u", "%d:81" % PORT)
+
+
+class Machine:
+    """passt, the relay, the guest; the guest boots once for this file."""
+
+    def __init__(self, net, bindir):
+        self.net, self.bindir = net, bindir
+        self.procs, self.daemons = Procs(), Procs()
+        # passt is an ordinary user and makes its socket here
+        self.tmp = tempfile.mkdtemp(prefix="e2e-")
+        os.chmod(self.tmp, 0o777)
+        self.relay = None
+        try:
+            subprocess.run([os.path.join(os.path.dirname(__file__), "..",
+                                         "guest", "build"), self.tmp],
+                           check=True)
+            self.start_passt()
+            relay = os.path.join(self.tmp, "relay.sock")
+            self.relay = Relay(relay, self.passt.path)
+            self.vm = Vm(self.procs, self.tmp, self.tmp, relay)
+            self.dev = self.vm.run("ls /sys/class/net | grep -v lo").strip()
+            self.vm.run("ip link set %s up" % self.dev)
+        except BaseException:
+            self.close()
+            raise
+
+    def start_passt(self):
+        """passt with a socket path that is always the same."""
+        self.passt = daemon.Passt(
+            self.daemons, self.net.host, self.bindir, self.tmp, OPTS,
+            sock=os.path.join(self.tmp, "passt.sock"))
+
+    def configure(self):
+        """DHCP in the guest, and wait for SLAAC."""
+        if "192.0.2.10/24" not in self.vm.run("ip addr"):
+            self.vm.run("udhcpc -i %s -f -q -n -t 10 -T 2 -s /etc/lease"
+                        % self.dev)
+        wait_for(lambda: "default via fe80:" in self.vm.run("ip -6 route"),
+                 "IPv6 default route", 30)
+        wait_for(lambda: "tentative" not in self.vm.run("ip -6 addr"),
+                 "end of duplicate address detection", 30)
+
+    def close(self):
+        self.procs.end()
+        self.daemons.end()
+        if self.relay:
+            self.relay.close()
+        shutil.rmtree(self.tmp)
+
+
+@pytest.fixture(scope="module")
+def machine(net, bindir):
+    m = Machine(net, bindir)
+    yield m
+    m.close()
+
+
+@pytest.fixture
+def vm(machine):
+    """The guest with its addresses."""
+    machine.configure()
+    return machine.vm
+
+
+def test_dhcp(machine):
+    """Address, MTU, route of the lease."""
+    machine.configure()
+    out = machine.vm.run("ip -4 addr show dev %s; ip -4 route" % machine.dev)
+    assert "192.0.2.10/24" in out
+    assert "default via 192.0.2.1" in out
+    assert "mtu 65520" in out
+
+
+def test_slaac(machine):
+    """Address of the advertised prefix, route to a link-local router."""
+    machine.configure()
+    out = machine.vm.run("ip -6 addr show dev %s; ip -6 route" % machine.dev)
+    assert "inet6 2001:db8:1:" in out
+    assert "default via fe80:" in out
+
+
+def test_ping(vm, fam):
+    out = vm.run("ping%s -c 3 -W 10 %s" % ("6" if fam.num == 6 else "",
+                                           fam.far))
+    assert "3 packets received" in out
+
+
+def test_upload(vm, fam, net):
+    """4 MiB from the guest arrive as they were."""
+    with net.far.sock(fam.af) as s:
+        s.bind((fam.far, 0))
+        s.listen()
+        vm.run("[ -e /tmp/f ] || dd if=/dev/urandom of=/tmp/f bs=64k "
+               "count=64 2>/dev/null")
+        want = vm.run("sha256sum /tmp/f").split()[0]
+        vm.start("nc %s %d </tmp/f" % (fam.far, s.getsockname()[1]))
+        conn = s.accept()[0]
+        with conn:
+            conn.settimeout(60)
+            got = recv_bulk(conn)
+        vm.finish()
+        assert got == (want, 4 * MIB)
+
+
+def test_download(vm, fam, net):
+    """4 MiB to the guest arrive as they were."""
+    with net.far.sock(fam.af) as s:
+        s.bind((fam.far, 0))
+        s.listen()
+        vm.start("nc %s %d </dev/null | sha256sum"
+                 % (fam.far, s.getsockname()[1]))
+        conn = s.accept()[0]
+        with conn:
+            conn.settimeout(60)
+            want = send_bulk(conn, 4 * MIB)
+        assert vm.finish().split()[0] == want
+
+
+def fetch(net, fam, timeout):
+    """GET a file from the guest, through the forwarded port."""
+    def get():
+        with net.far.entered():         # this thread only
+            host = "[%s]" % fam.host if fam.num == 6 else fam.host
+            url = "http://%s:%d/file" % (host, PORT)
+            opener = urllib.request.build_opener(
+                urllib.request.ProxyHandler({}))
+            with opener.open(url, timeout=timeout) as reply:
+                return reply.read()
+    return Task(get).result(timeout + 10)
+
+
+def test_forwarded_port(vm, fam, net):
+    """A server in the guest is reached from outside."""
+    vm.run("pidof httpd >/dev/null || httpd -p 80 -h /www")
+    vm.run("yes guest | head -c 300000 >/www/file")
+    assert fetch(net, fam, 30) == (b"guest\n" * 50000)[:300000]
+
+
+def test_dns_sized_udp(vm, fam, net):
+    """A datagram out and its answer back."""
+    s = net.far.sock(fam.af, socket.SOCK_DGRAM)
+    s.bind((fam.far, 0))
+    port = s.getsockname()[1]
+    with Echo(s) as echo:
+        vm.run("echo datagram | nc -u -w 1 %s %d" % (fam.far, port),
+               check=False) if _has_udp(vm) else \
+            vm.run("nslookup -port=%d a.example %s" % (port, fam.far),
+                   check=False)
+        assert len(echo.peers) >= 1
+
+
+def _has_udp(vm):
+    """Whether this busybox's nc can do UDP."""
+    return "-u" in vm.run("nc --help 2>&1", check=False)
+
+
+def test_new_passt(machine, net):
+    """passt is killed, another one takes its place: the guest goes on with
+    the addresses it has, ports are forwarded again."""
+    machine.configure()
+    vm = machine.vm
+    vm.run("pidof httpd >/dev/null || httpd -p 80 -h /www")
+    vm.run("echo again >/www/file")
+    machine.daemons.end()
+    machine.start_passt()
+    for fam in (V4, V6):
+        ping = "ping%s -c 1 -W 5 %s" % ("6" if fam.num == 6 else "", fam.far)
+        wait_for(lambda p=ping: "1 packets received" in
+                 vm.run(p, check=False), "answer to ping", 30)
+        assert fetch(net, fam, 30) == b"again\n"
+
+
+def test_direct(passt, procs, tmp, net, machine):
+    """QEMU itself connected, nothing between; passt --one-off ends with
+    it."""
+    p = passt("--one-off")
+    vm = Vm(procs, machine.tmp, tmp, p.path)
+    dev = vm.run("ls /sys/class/net | grep -v lo").strip()
+    vm.run("ip link set %s up; udhcpc -i %s -f -q -n -t 10 -T 2 "
+           "-s /etc/lease" % (dev, dev))
+    test_upload(vm, V4, net)
+    test_download(vm, V4, net)
+    vm.start("poweroff -f")
+    vm.proc.wait(30)
+    assert p.proc.wait(10) == 0
+
+
+def test_quit(machine):
+    """The guest is switched off; passt waits for the next one."""
+    machine.vm.start("poweroff -f")
+    machine.vm.proc.wait(30)
+    assert machine.passt.running()
+    os.kill(machine.passt.pid, signal.SIGTERM)
+    assert machine.passt.proc.wait(10) == 0
