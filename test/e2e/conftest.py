@@ -21,6 +21,7 @@ from path import PATHS              # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: not part of 'test/run fast'")
+    config.addinivalue_line("markers", "xdist_group: run by one worker")
     if os.geteuid():
         pytest.exit("these tests make network namespaces: run as root", 1)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -107,6 +107,7 @@ class NamedNetns(Netns):
         self.sysctl(ipv6__conf__all__accept_dad=0,
                     ipv6__conf__default__accept_dad=0,
                     ipv6__conf__default__dad_transmits=0,
+                    ipv6__conf__default__accept_ra=0,
                     ipv6__conf__default__router_solicitations=0,
                     ipv4__tcp_congestion_control="reno",
                     ipv4__ping_group_range="0 2147483647")

@@ -18,7 +18,7 @@ from topology import V4, V6
 from vm import Relay, Vm
 from xfer import Echo, Task, recv_bulk, send_bulk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("qemu")]
 
 MIB = 1 << 20
 PORT = 8080                     # of the host, leads to 80 of the guest
