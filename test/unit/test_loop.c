@@ -36,6 +36,7 @@ static unsigned nhist;
 static struct loop loop;
 static int close_next = -1;	/* descriptor a handler closes */
 static unsigned rearm, busy, quit_at; /* what hooks do */
+static bool spin;
 static int token;		/* context handed through */
 
 static void record(enum what what)
@@ -62,6 +63,10 @@ static void timer(void *ctx, struct wtimer *t)
 {
 	assert_ptr_equal(ctx, &token);
 	assert_false(wtimer_armed(t));
+	if (spin) {
+		wheel_arm(&loop.wheel, t, 0);
+		return;
+	}
 	record(TIMER);
 	hist[nhist - 1].timer = t;
 	if (rearm && rearm--)
@@ -258,6 +263,25 @@ static void test_rearm(void **state)
 	assert_int_equal(n, 4);
 }
 
+/* Deadlines in the past, set again and again, do not keep events out */
+static void test_overdue(void **state)
+{
+	struct wtimer a = { 0 };
+	int fd = watched(EPOLL_TCP, 1, EPOLLIN);
+
+	(void)state;
+	spin = true;
+	wheel_arm(&loop.wheel, &a, 0);
+	assert_int_equal(loop_turn(&loop, -1), 0);
+	kick(fd);
+	assert_int_equal(loop_turn(&loop, -1), 1);
+	spin = false;
+	assert_true(wtimer_armed(&a));
+	assert_int_equal(loop_turn(&loop, -1), 1);
+	assert_false(wtimer_armed(&a));
+	close(fd);
+}
+
 /* The timeout of the caller is shorter than that of the timer */
 static void test_timeout(void **state)
 {
@@ -346,7 +370,7 @@ int main(void)
 		TEST(test_event),   TEST(test_unknown_type), TEST(test_many),
 		TEST(test_close),   TEST(test_timer),	     TEST(test_rearm),
 		TEST(test_timeout), TEST(test_busy),	     TEST(test_quit),
-		TEST(test_interrupted), TEST(test_broken),
+		TEST(test_interrupted), TEST(test_broken),  TEST(test_overdue),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
