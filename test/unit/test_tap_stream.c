@@ -279,7 +279,7 @@ static void test_many_small(void **state)
 /* Lengths no frame has end the connection, not us; what came before counts */
 static void test_bad_length(void **state)
 {
-	static const size_t bad[] = { 0, TAP_FRAME_MAX + 1, 0x10000, 0x7fffffff,
+	static const size_t bad[] = { 0, TAP_FRAME_MAX + 1, 0x20000, 0x7fffffff,
 				      0x80000000, 0xffffffff };
 	uint8_t stream[2 * 64 + 8] = { 0 };
 	unsigned i;
