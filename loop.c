@@ -19,6 +19,11 @@
  */
 #define LOOP_EVENTS 16
 
+/* Timers run in a turn: the others wait for the next one, so that neither a
+ * crowd of deadlines nor one that is set in the past for ever starves events
+ */
+#define LOOP_TIMERS 1024
+
 /* Present time, ms, never 0 */
 static uint64_t clock_ms(void)
 {
@@ -87,6 +92,7 @@ int loop_turn(struct loop *loop, int timeout)
 	struct epoll_event ev[LOOP_EVENTS];
 	struct wtimer *t;
 	int n, i, wait;
+	unsigned due;
 
 	wait = loop->busy ? 0 : wheel_next(&loop->wheel, loop->now);
 	if (wait < 0 || (timeout >= 0 && timeout < wait))
@@ -103,7 +109,8 @@ int loop_turn(struct loop *loop, int timeout)
 
 	for (i = 0; i < n; i++)
 		loop_dispatch(loop, &ev[i]);
-	while ((t = wheel_pop(&loop->wheel, loop->now)))
+	for (due = 0; due < LOOP_TIMERS &&
+		      (t = wheel_pop(&loop->wheel, loop->now)); due++)
 		loop->hooks->timer(loop->hooks->ctx, t);
 	loop->hooks->turn(loop->hooks->ctx);
 

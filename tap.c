@@ -84,11 +84,11 @@ static void tap_pad(struct frame *f)
 {
 	uint8_t *end = f->hdr + f->len;
 
-	if (f->len >= ETH_MIN_LEN)
-		return;
 	if (f->len > f->hdrlen)
 		end = (uint8_t *)f->iov[0].iov_base + (f->len - f->hdrlen);
 	memset(end, 0, ETH_MIN_LEN - f->len);
+	if (f->hdrlen + f->iov[0].iov_len < ETH_MIN_LEN)
+		f->iov[0].iov_len = ETH_MIN_LEN - f->hdrlen;
 	f->len = ETH_MIN_LEN;
 }
 

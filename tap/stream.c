@@ -224,6 +224,7 @@ static ssize_t stream_parse(struct tap *tap, uint8_t *buf, size_t len)
 {
 	struct iovec iov[TAP_RX_MAX];
 	struct tap_rx rx[TAP_RX_MAX];
+	ssize_t rc = 0;
 	size_t pos = 0;
 	unsigned n = 0;
 
@@ -238,7 +239,8 @@ static ssize_t stream_parse(struct tap *tap, uint8_t *buf, size_t len)
 			warn_limited("Frame of %zu bytes announced, 1 to %zu "
 				     "possible: closing connection", flen,
 				     TAP_FRAME_MAX);
-			return -EPROTO;
+			rc = -EPROTO;
+			break;
 		}
 		if (len - pos - sizeof(sh) < flen)
 			break;
@@ -262,7 +264,7 @@ static ssize_t stream_parse(struct tap *tap, uint8_t *buf, size_t len)
 	}
 	if (n)
 		tap_input(tap, rx, n);
-	return (ssize_t)pos;
+	return rc ? rc : (ssize_t)pos;
 }
 
 /* Read once and hand on. Level-triggered: the rest comes with the next turn */
