@@ -430,10 +430,13 @@ void tcp_tap_input(void *ctx, const struct packet_group *g)
 /* The send buffer has room again: open the window, ask for what was refused */
 static void tcp_writable(struct tcp *tcp, struct tcp_conn *c)
 {
+	uint32_t edge = c->rcv_adv;
 	unsigned i;
 
 	tcp_window_reopen(tcp, c);
-	tcp_send_ack(tcp, c);
+	/* Without news it would be a duplicate that nobody asked for */
+	if (c->rcv_adv != edge || c->flags & TCP_PARTIAL)
+		tcp_send_ack(tcp, c);
 	if (!(c->flags & TCP_PARTIAL))
 		return;
 	/* The update may change the window: it is no duplicate. Three that are
