@@ -509,6 +509,24 @@ static void test_partial_send(void **state)
 	close(c.fd);
 }
 
+/* Room in the send buffer is no news if the guest has plenty of window left */
+static void test_no_idle_update(void **state)
+{
+	struct env_conn c;
+	struct env_rx rx;
+
+	(void)state;
+	env_open(&c, PEER4, 1460, 7, 1000);
+	env_data(&c, TH_ACK, "x", 1);
+	env_want_bare(&c, TH_ACK, c.rcv, c.snd, &rx);
+	tcp_want_out(&env.tcp, env_flow());
+	env_flow()->rcv_adv += 1000000;
+	env_wait();
+	assert_false(env_flow()->flags & TCP_WAIT_OUT);
+	env_want_none();
+	close(c.fd);
+}
+
 /* The tap takes nothing: all goes on where it stopped once it does */
 static void test_blocked(void **state)
 {
@@ -618,6 +636,7 @@ int main(void)
 		T(test_stalled_reader),
 		T(test_window_asked),
 		T(test_partial_send),
+		T(test_no_idle_update),
 		T(test_blocked),
 		T(test_urgent),
 		T(test_old_window),
