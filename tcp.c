@@ -190,7 +190,7 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c, unsigned tapside)
 
 	c->f.proto = IPPROTO_TCP;
 	c->tapside = (uint8_t)tapside;
-	c->cwnd = UINT32_MAX / 2;
+	c->cwnd = c->ssthresh = UINT32_MAX / 2;
 	c->base = c->heard = tcp->loop->now;
 	c->isn = tcp_isn(tcp, tcp_tapside(c));
 	c->snd_una = c->recover = c->isn;
