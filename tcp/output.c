@@ -372,10 +372,9 @@ static uint32_t tcp_send_room(const struct tcp *tcp, const struct tcp_conn *c)
 	if (!tcp->features->peek_off && wnd > TCP_INFLIGHT_NO_PEEK_OFF)
 		wnd = TCP_INFLIGHT_NO_PEEK_OFF;
 	if (c->cwnd < wnd) {
-		wnd = c->cwnd;
-		/* It grows by slivers: wait for a segment of them */
-		if (inflight && wnd - inflight < c->mss)
-			return 0;
+		/* It grows by slivers, which are no segments */
+		wnd = c->cwnd > inflight ? c->cwnd - inflight : 0;
+		return wnd - wnd % c->mss;
 	}
 	return wnd > inflight ? wnd - inflight : 0;
 }
