@@ -434,6 +434,8 @@ static void tcp_writable(struct tcp *tcp, struct tcp_conn *c)
 	unsigned i;
 
 	tcp_window_reopen(tcp, c);
+	if (c->flags & TCP_WAIT_OUT)
+		return;
 	/* Without news it would be a duplicate that nobody asked for */
 	if (c->rcv_adv != edge || c->flags & TCP_PARTIAL)
 		tcp_send_ack(tcp, c);

@@ -267,7 +267,8 @@ void tcp_want_out(struct tcp *tcp, struct tcp_conn *c);
  * @c:		Connection
  *
  * The kernel knows better than any estimate, and it is not asked to tell again:
- * it would at once, for ever.
+ * it would at once, for ever. But the event may be older than what was sent in
+ * this turn: if the estimate denies it, the kernel is asked once more.
  */
 void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c);
 
