@@ -190,7 +190,7 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c, unsigned tapside)
 
 	c->f.proto = IPPROTO_TCP;
 	c->tapside = (uint8_t)tapside;
-	c->cwnd = UINT32_MAX / 2;
+	c->cwnd = c->ssthresh = UINT32_MAX / 2;
 	c->base = c->heard = tcp->loop->now;
 	c->isn = tcp_isn(tcp, tcp_tapside(c));
 	c->snd_una = c->recover = c->isn;
@@ -430,10 +430,15 @@ void tcp_tap_input(void *ctx, const struct packet_group *g)
 /* The send buffer has room again: open the window, ask for what was refused */
 static void tcp_writable(struct tcp *tcp, struct tcp_conn *c)
 {
+	uint32_t edge = c->rcv_adv;
 	unsigned i;
 
 	tcp_window_reopen(tcp, c);
-	tcp_send_ack(tcp, c);
+	if (c->flags & TCP_WAIT_OUT)
+		return;
+	/* Without news it would be a duplicate that nobody asked for */
+	if (c->rcv_adv != edge || c->flags & TCP_PARTIAL)
+		tcp_send_ack(tcp, c);
 	if (!(c->flags & TCP_PARTIAL))
 		return;
 	/* The update may change the window: it is no duplicate. Three that are

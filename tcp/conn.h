@@ -70,6 +70,7 @@ enum tcp_flag {
  * @snd_wnd:	Window of the guest, bytes
  * @snd_wl1:	Sequence number of the segment it was told by
  * @cwnd:	Limit on what is in flight after losses, bytes
+ * @ssthresh:	Below this @cwnd grows fast (RFC 5681 3.1), none before a loss
  * @recover:	Where fast retransmit ends; below it, duplicate ACKs mean nothing
  * @peek_off:	Offset the kernel will peek at next
  *
@@ -95,7 +96,7 @@ struct tcp_conn {
 	uint8_t guest_ws, our_ws;
 	uint16_t mss;
 	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1;
-	uint32_t cwnd, recover;
+	uint32_t cwnd, ssthresh, recover;
 	uint32_t peek_off;
 	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd;
 	uint64_t base, heard, challenged;
@@ -186,6 +187,18 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c);
 void tcp_retransmit(struct tcp *tcp, struct tcp_conn *c);
 
 /**
+ * tcp_lost() - Something is missing: send less from now on (RFC 5681 (4))
+ * @c:		Connection
+ */
+static inline void tcp_lost(struct tcp_conn *c)
+{
+	uint32_t half = tcp_inflight(c) / 2;
+
+	c->ssthresh = half > 2U * c->mss ? half : 2U * c->mss;
+	c->cwnd = c->ssthresh;
+}
+
+/**
  * tcp_rewind() - Forget what was sent and not acknowledged
  * @c:		Connection
  */
@@ -254,7 +267,8 @@ void tcp_want_out(struct tcp *tcp, struct tcp_conn *c);
  * @c:		Connection
  *
  * The kernel knows better than any estimate, and it is not asked to tell again:
- * it would at once, for ever.
+ * it would at once, for ever. But the event may be older than what was sent in
+ * this turn: if the estimate denies it, the kernel is asked once more.
  */
 void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c);
 

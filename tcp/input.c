@@ -215,11 +215,22 @@ static void tcp_dup_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 		return;
 	c->flags |= TCP_RECOVERY;
 	c->recover = c->snd_nxt;
-	c->cwnd = tcp_inflight(c) / 2;
-	if (c->cwnd < 2U * c->mss)
-		c->cwnd = 2U * c->mss;
+	tcp_lost(c);
 	tcp->stats.fast_retransmit++;
 	rx->retransmit = true;
+}
+
+/* Send more: twice as much each round trip up to where half of it was lost,
+ * then a segment more (RFC 5681 3.1); without losses there is no limit
+ */
+static void tcp_grow(struct tcp_conn *c, uint32_t acked)
+{
+	if (c->cwnd >= UINT32_MAX / 2)
+		return;
+	if (c->cwnd < c->ssthresh)
+		c->cwnd += acked < c->cwnd ? acked : c->cwnd;
+	else
+		c->cwnd += (uint32_t)((uint64_t)acked * c->mss / c->cwnd) + 1;
 }
 
 /* New data acknowledged */
@@ -237,8 +248,7 @@ static void tcp_new_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 	c->snd_una = ack;
 	if (SEQ_GT(ack, c->snd_nxt))
 		c->snd_nxt = ack; /* more arrived than we knew before going back */
-	if (c->cwnd < UINT32_MAX - acked)
-		c->cwnd += acked;
+	tcp_grow(c, acked);
 	c->dup_acks = 0;
 	tcp_timer_restart(tcp, c);
 	if (!(c->flags & TCP_RECOVERY)) {

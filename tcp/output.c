@@ -367,11 +367,15 @@ static void tcp_output_fin(struct tcp *tcp, struct tcp_conn *c)
 /* Bytes the guest's window, and losses, leave room for */
 static uint32_t tcp_send_room(const struct tcp *tcp, const struct tcp_conn *c)
 {
-	uint32_t wnd = c->snd_wnd < c->cwnd ? c->snd_wnd : c->cwnd;
-	uint32_t inflight = tcp_inflight(c);
+	uint32_t wnd = c->snd_wnd, inflight = tcp_inflight(c);
 
 	if (!tcp->features->peek_off && wnd > TCP_INFLIGHT_NO_PEEK_OFF)
 		wnd = TCP_INFLIGHT_NO_PEEK_OFF;
+	if (c->cwnd < wnd) {
+		/* It grows by slivers, which are no segments */
+		wnd = c->cwnd > inflight ? c->cwnd - inflight : 0;
+		return wnd - wnd % c->mss;
+	}
 	return wnd > inflight ? wnd - inflight : 0;
 }
 

@@ -91,6 +91,8 @@ static void tcp_syn_timeout(struct tcp *tcp, struct tcp_conn *c)
 static void tcp_rto(struct tcp *tcp, struct tcp_conn *c)
 {
 	tcp->stats.retransmit++;
+	if (c->retries == 1) /* again is no news (RFC 5681 3.1) */
+		tcp_lost(c);
 	tcp_rewind(c);
 	c->cwnd = c->mss;
 	c->dup_acks = 0;

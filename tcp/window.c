@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -101,10 +102,17 @@ void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint32_t free, size;
 
-	c->flags &= (uint16_t)~TCP_WAIT_OUT;
 	if (!tcp_sndbuf(tcp, c->fd, &free, &size))
 		return;
-	tcp_window_set(c, free < size / 3 ? size / 3 : free, size);
+	if (free < size / 3) {
+		struct pollfd p = { c->fd, POLLOUT, 0 };
+
+		if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+			return; /* the event is old, there will be another */
+		free = size / 3;
+	}
+	c->flags &= (uint16_t)~TCP_WAIT_OUT;
+	tcp_window_set(c, free, size);
 }
 
 uint16_t tcp_window_field(const struct tcp_conn *c, bool syn)

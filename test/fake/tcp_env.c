@@ -361,9 +361,12 @@ static void get_tcp(struct env_rx *rx, uint8_t *l4, size_t len)
 	assert_true(len >= sizeof(th));
 	memcpy(&th, l4, sizeof(th));
 	assert_true(th.doff * 4U >= sizeof(th) && th.doff * 4U <= len);
-	if (tap_mem.offload)
+	/* Left to the tap, but for padded ones; which cannot be told apart from
+	 * those that are just as long
+	 */
+	if (tap_mem.offload && tap_mem.len[env.late - 1] > ETH_MIN_LEN)
 		assert_int_equal(th.check, frame_pseudo(&l3, len));
-	else
+	else if (!tap_mem.offload || th.check != frame_pseudo(&l3, len))
 		assert_int_equal(csum_fold(csum_partial(
 					 l4, len, frame_pseudo(&l3, len))),
 				 0xffff);

@@ -375,6 +375,7 @@ static size_t usable(const struct env_conn *c, uint32_t edge)
 static void stalled_reader(const char *peer, unsigned mss)
 {
 	size_t sent = 0, len = sizeof(pattern), read = 0;
+	union epoll_ref ref = { .type = EPOLL_TCP };
 	struct env_conn c;
 	struct env_rx rx;
 	uint32_t edge;
@@ -401,6 +402,10 @@ static void stalled_reader(const char *peer, unsigned mss)
 	}
 	assert_int_equal(env.tcp.stats.partial_send, 0);
 	assert_true(sent < len);
+	/* an event from before it was full opens nothing */
+	ref.id = flow_idx(&env.flows, &env_flow()->f);
+	tcp_sock_event(&env.tcp, ref, EPOLLOUT);
+	env_want_none();
 	while (read < sent) {
 		n = recv(c.fd, got + read, sizeof(got) - read, 0);
 		if (n < 0) {
@@ -505,6 +510,24 @@ static void test_partial_send(void **state)
 		first = rx.wnd;
 		dups++;
 	}
+	env_want_none();
+	close(c.fd);
+}
+
+/* Room in the send buffer is no news if the guest has plenty of window left */
+static void test_no_idle_update(void **state)
+{
+	struct env_conn c;
+	struct env_rx rx;
+
+	(void)state;
+	env_open(&c, PEER4, 1460, 7, 1000);
+	env_data(&c, TH_ACK, "x", 1);
+	env_want_bare(&c, TH_ACK, c.rcv, c.snd, &rx);
+	tcp_want_out(&env.tcp, env_flow());
+	env_flow()->rcv_adv += 1000000;
+	env_wait();
+	assert_false(env_flow()->flags & TCP_WAIT_OUT);
 	env_want_none();
 	close(c.fd);
 }
@@ -618,6 +641,7 @@ int main(void)
 		T(test_stalled_reader),
 		T(test_window_asked),
 		T(test_partial_send),
+		T(test_no_idle_update),
 		T(test_blocked),
 		T(test_urgent),
 		T(test_old_window),

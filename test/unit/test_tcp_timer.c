@@ -394,6 +394,46 @@ static void test_holes(void **state)
 	}
 }
 
+/* After a loss less is sent, in whole segments, and more with each round trip */
+static void test_loss_slows(void **state)
+{
+	unsigned i, trip, sent, last = 0;
+	struct env_conn c;
+	struct env_rx rx;
+	uint32_t nxt;
+
+	(void)state;
+	env_open(&c, PEER4, 1000, 7, 313); /* 40064 bytes */
+	/* all of it is there before it is looked at */
+	sock_set_int(env_flow()->fd, SOL_SOCKET, SO_RCVBUF, 1 << 20);
+	for (i = 0; i < 10; i++)
+		peer_sends(&c, 0, 10000);
+	/* all but the first arrive */
+	for (nxt = c.rcv; env_get(&rx); nxt = rx.seq + (uint32_t)rx.len)
+		;
+	assert_int_equal(nxt - c.rcv, 40064);
+	for (i = 0; i < 3; i++)
+		env_ack(&c, c.rcv);
+	env_want(&c, &rx);
+	assert_int_equal(rx.seq, c.rcv);
+	last = (nxt - c.rcv) / 2;
+	for (trip = 0; trip < 10; trip++) {
+		/* there is always more than may be sent */
+		peer_sends(&c, 0, 30000);
+		env_ack(&c, nxt);
+		env_turns();
+		for (sent = 0; env_get(&rx); sent += (unsigned)rx.len) {
+			assert_int_equal(rx.seq, nxt);
+			assert_int_equal(rx.len, 1000);
+			nxt += 1000;
+		}
+		if (sent < last - 1000 || sent > last + 3000)
+			fail_msg("trip %u: %u after %u", trip, sent, last);
+		last = sent;
+	}
+	close(c.fd);
+}
+
 /* The tap is blocked when something has to be repeated: it is not forgotten */
 static void test_retransmit_blocked(void **state)
 {
@@ -539,6 +579,7 @@ int main(void)
 		T(test_no_duplicates),
 		T(test_early_retransmit),
 		T(test_holes),
+		T(test_loss_slows),
 		T(test_retransmit_blocked),
 		T(test_keepalive_mirrored),
 		T(test_window_probe_not_mirrored),
