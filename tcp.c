@@ -70,8 +70,10 @@ int tcp_init(struct tcp *tcp)
 {
 	unsigned long n =
 		read_file_uint("/proc/sys/net/ipv4/tcp_syn_retries", 0, 6);
+	const char *ack = getenv("PASST_TCP_ACK");
 
 	tcp->syn_retries = n < SYN_RETRIES_MAX ? (unsigned)n : SYN_RETRIES_MAX;
+	tcp->ack_far = ack && !strcmp(ack, "far");
 	tcp->blocked = FLOW_NONE;
 	tcp->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (getrandom(&tcp->isn_key, sizeof(tcp->isn_key), 0) !=
@@ -631,6 +633,7 @@ void tcp_flow_resume(void *ctx, struct flow *f)
 	if (c->st.phase == PHASE_CLOSED && c->flags & TCP_LAST)
 		tcp_send_last(tcp, c);
 	if (c->st.phase == PHASE_ESTABLISHED) {
+		tcp_lag(tcp, c);
 		if (c->flags & TCP_REPEAT && tcp_inflight(c))
 			tcp_retransmit(tcp, c);
 		if (c->flags & TCP_MORE)

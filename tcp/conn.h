@@ -78,6 +78,8 @@ enum tcp_flag {
  * @irs:	Its initial sequence number
  * @rcv_nxt:	Next expected: all before was taken by the socket
  * @rcv_adv:	Right edge of the window announced, never moved left
+ * @ack_lag:	Bytes before @rcv_nxt not acknowledged yet, and
+ * @ack_last:	the last acknowledgement then: see tcp_lag()
  * @rcv_wnd:	Size of the window when it was last looked up, bytes
  *
  * @base:	Since when the present deadline runs, ms
@@ -98,7 +100,7 @@ struct tcp_conn {
 	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t peek_off;
-	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd;
+	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd, ack_lag, ack_last;
 	uint64_t base, heard, challenged;
 	uint32_t blocked_next, blocked_prev;
 };
@@ -278,6 +280,18 @@ void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c);
  * @syn:	In a SYN: never scaled
  */
 uint16_t tcp_window_field(const struct tcp_conn *c, bool syn);
+
+/**
+ * tcp_lag() - Hold acknowledgements back until the far end has the bytes
+ * @tcp:	TCP
+ * @c:		Connection
+ *
+ * Does nothing, but with PASST_TCP_ACK=far in the environment: the other answer
+ * to the question when a byte is acknowledged, there to be measured
+ * (doc/performance.md). No event tells of the far end's ACKs, so the connection
+ * is looked at in each turn.
+ */
+void tcp_lag(struct tcp *tcp, struct tcp_conn *c);
 
 /* --- tcp/input.c: from the guest ---------------------------------------- */
 

@@ -482,6 +482,7 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	if (c->st.phase != PHASE_ESTABLISHED)
 		return;
 	tcp_deliver(tcp, c, &rx);
+	tcp_lag(tcp, c);
 	if (rx.fin && c->st.phase == PHASE_ESTABLISHED)
 		tcp_input_fin(c);
 	if (c->flags & TCP_MORE)

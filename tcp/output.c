@@ -107,7 +107,8 @@ int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
 	struct tcp_hdr_spec h = { .sport = s->oport,
 				  .dport = s->eport,
 				  .seq = seq,
-				  .ack = flags & TH_ACK ? c->rcv_nxt : 0,
+				  .ack = flags & TH_ACK ?
+						 c->rcv_nxt - c->ack_lag : 0,
 				  .flags = flags,
 				  .wnd = tcp_window_field(c, syn),
 				  .opts = opts };
@@ -272,7 +273,7 @@ static unsigned tcp_push_data(struct tcp *tcp, struct tcp_conn *c,
 	struct tcp_hdr_spec h = { .sport = s->oport,
 				  .dport = s->eport,
 				  .seq = seq,
-				  .ack = c->rcv_nxt,
+				  .ack = c->rcv_nxt - c->ack_lag,
 				  .flags = TH_ACK,
 				  .wnd = tcp_window_field(c, false) };
 	unsigned n;

@@ -117,10 +117,31 @@ void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c)
 
 uint16_t tcp_window_field(const struct tcp_conn *c, bool syn)
 {
-	uint32_t wnd = c->rcv_adv - c->rcv_nxt;
+	uint32_t wnd = c->rcv_adv - c->rcv_nxt + c->ack_lag;
 	uint8_t shift = syn ? 0 : c->our_ws;
 
 	/* Round up: rounding down would move the edge left */
 	wnd = (wnd + (1U << shift) - 1) >> shift;
 	return wnd > UINT16_MAX ? UINT16_MAX : (uint16_t)wnd;
+}
+
+void tcp_lag(struct tcp *tcp, struct tcp_conn *c)
+{
+	uint32_t ack;
+	int queued;
+
+	if (!tcp->ack_far || c->fd < 0)
+		return;
+	/* Not acknowledged by the far end; behind our FIN nothing follows */
+	if (c->st.fin & TCP_GUEST_FIN || ioctl(c->fd, SIOCOUTQ, &queued))
+		queued = 0;
+	c->ack_lag = (uint32_t)queued;
+	ack = c->rcv_nxt - c->ack_lag;
+	if (ack != c->ack_last)
+		c->flags |= TCP_ACK_DUE;
+	else if (c->ack_lag) /* the same again would be taken for a loss */
+		c->flags &= (uint16_t)~TCP_ACK_DUE;
+	c->ack_last = ack;
+	if (c->ack_lag)
+		flow_defer(tcp->flows, &c->f);
 }
