@@ -18,7 +18,7 @@
  * is nothing to give back earlier.
  *
  * Fragments that overlap, or that disagree about the length, spoil their
- * datagram and all that is yet to come of it (RFC 5722 4), so a spoilt one keeps
+ * datagram and all that is yet to come of it (RFC 5722 4): a spoilt one keeps
  * its place until its time is over. Copies of what is there already may happen
  * on a network and are passed over.
  */
@@ -30,9 +30,9 @@
 #include "lib/csum.h"
 #include "lib/log.h"
 
-#define FRAG_UNIT 8	/* offsets count these: RFC 791 3.1, RFC 8200 4.5 */
+#define FRAG_UNIT 8     /* offsets count these: RFC 791 3.1, RFC 8200 4.5 */
 #define FRAG_MAX  65535 /* of lengths in IP headers */
-#define FRAG_ROOM 64	/* for the IP header: at most 60, aligned */
+#define FRAG_ROOM 64    /* for the IP header: at most 60, aligned */
 
 /* Whole datagrams that wait for the end of the batch, at most */
 #define FRAG_WAITING (FRAG_DATAGRAMS / 4)
@@ -43,9 +43,9 @@ _Static_assert(FRAG_UNITS % 64 == 0, "map without a rest");
 
 enum frag_state {
 	FRAG_FREE,
-	FRAG_OPEN,    /* fragments are missing */
-	FRAG_SPOILT,  /* fragments contradicted one another */
-	FRAG_WAITS,   /* whole, until frag_release() */
+	FRAG_OPEN,   /* fragments are missing */
+	FRAG_SPOILT, /* fragments contradicted one another */
+	FRAG_WAITS,  /* whole, until frag_release() */
 };
 
 /**
@@ -121,8 +121,7 @@ static struct datagram *frag_new(const struct frag *f, uint64_t now)
 			best = d;
 			break;
 		}
-		if (d->state != FRAG_WAITS &&
-		    (!best || d->since < best->since))
+		if (d->state != FRAG_WAITS && (!best || d->since < best->since))
 			best = d;
 	}
 	if (!best)

@@ -45,8 +45,8 @@ enum frag_verdict {
 /* Fragments taken, and what became of datagrams */
 struct frag_stats {
 	uint64_t fragments;
-	uint64_t whole;	  /* put together */
-	uint64_t late;	  /* not complete in time */
+	uint64_t whole;   /* put together */
+	uint64_t late;    /* not complete in time */
 	uint64_t evicted; /* made room for newer ones */
 	uint64_t broken;  /* fragments overlap or contradict one another */
 };

@@ -12,19 +12,24 @@
 
 #define RAW   1 /* bytes are the whole frame */
 #define V6    2
-#define FLUSH 4 /* end of a batch */
-#define FRAG  8 /* bytes are behind a fragment header, IPv6 */
+#define FLUSH 4  /* end of a batch */
+#define FRAG  8  /* bytes are behind a fragment header, IPv6 */
+#define NEXT  16 /* goes on where the frame before ended, as a fragment */
+#define LAST  32 /* with NEXT: nothing follows */
 
 #define HDR_MAX (FRAME_HDR_MAX + sizeof(struct ip6_frag))
 
 struct recipe {
 	uint8_t flags, split, proto, id;
 	uint8_t off[2]; /* fragment offset and flags as in the header */
-	uint8_t addr;	/* XORed into the last byte of the source */
-	uint8_t len;	/* bytes that follow, times 8 */
+	uint8_t addr;   /* XORed into the last byte of the source */
+	uint8_t len;    /* bytes that follow, times 8 */
 };
 
 static volatile uint32_t sink;
+
+/* Where the next fragment with NEXT begins */
+static size_t next_off;
 
 /* Every byte is there to be read, and what ether.c promises is true */
 static void take(void *ctx, const struct packet_group *g)
@@ -69,6 +74,23 @@ static const struct ether_l4 l4[] = {
 	{ 0 },
 };
 
+/* Make a recipe that of the next fragment of the datagram begun before */
+static void follow(struct recipe *r, size_t len)
+{
+	bool v4 = !(r->flags & V6);
+	uint16_t off = (uint16_t)(v4 ? next_off >> 3 : next_off & ~(size_t)7);
+
+	if (!(r->flags & LAST))
+		off |= v4 ? IP_MF : 1;
+	r->off[0] = (uint8_t)(off >> 8);
+	r->off[1] = (uint8_t)off;
+	r->id = r->addr = 0;
+	r->flags |= FRAG;
+	if (v4)
+		r->proto = IPPROTO_UDP; /* part of the key */
+	next_off = r->flags & LAST ? 0 : next_off + len;
+}
+
 /* Headers for @len bytes. Return: their length */
 static size_t headers(const struct recipe *r, uint8_t *buf, size_t len)
 {
@@ -76,11 +98,13 @@ static size_t headers(const struct recipe *r, uint8_t *buf, size_t len)
 	bool v4 = !(r->flags & V6);
 	union inany_addr src = v4 ? guest.v4.addr : guest.v6.addr;
 	union inany_addr dst = fuzz_addr(v4 ? "203.0.113.1" : "2001:db8:1::1");
-	struct l3_spec l3 = { .src = &src, .dst = &dst, .ttl = 64,
-			      .proto = r->proto };
+	struct l3_spec l3 = {
+		.src = &src, .dst = &dst, .ttl = 64, .proto = r->proto
+	};
 	struct ip6_frag fh = { .ip6f_nxt = r->proto, .ip6f_ident = r->id };
 	uint8_t *p = frame_push_eth(buf, guest.our_mac, smac,
-				    v4 ? ETHERTYPE_IP : ETHERTYPE_IPV6), *ip = p;
+				    v4 ? ETHERTYPE_IP : ETHERTYPE_IPV6),
+		*ip = p;
 	uint16_t sum;
 
 	src.a6.s6_addr[15] ^= r->addr;
@@ -118,10 +142,9 @@ static void cook(const struct recipe *r, const uint8_t *data, size_t len,
 				 len - split };
 	memcpy(iov[0].iov_base, buf, split);
 	memcpy(iov[1].iov_base, buf + split, len - split);
-	*rx = (struct tap_rx){ .iov = iov,
-			       .iovcnt = 2,
-			       .len = len,
-			       .csum_ok = r->split & 1 };
+	*rx = (struct tap_rx){
+		.iov = iov, .iovcnt = 2, .len = len, .csum_ok = r->split & 1
+	};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -133,6 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned n = 0, i;
 
 	fuzz_init();
+	next_off = 0;
 	ether_init(&ether, &guest, l2, l4, true, true);
 	while (size > sizeof(r)) {
 		size_t len;
@@ -141,6 +165,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += sizeof(r);
 		size -= sizeof(r);
 		len = r.len * 8u < size ? r.len * 8u : size;
+		if (r.flags & NEXT)
+			follow(&r, len);
 		cook(&r, data, len, iov[n], &rx[n]);
 		n++;
 		data += len;

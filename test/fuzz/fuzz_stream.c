@@ -35,8 +35,8 @@ static void on_input(void *ctx, const struct tap_rx *rx, unsigned n)
 	for (i = 0; i < n; i++, got++) {
 		got_sum = roll(got_sum, rx[i].iov->iov_base, rx[i].len);
 		tap_send_l2(&tap, rx[i].iov->iov_base,
-			    rx[i].len < FRAME_HDR_MAX ? rx[i].len :
-							FRAME_HDR_MAX);
+			    rx[i].len < FRAME_HDR_MAX ? rx[i].len
+						      : FRAME_HDR_MAX);
 	}
 }
 

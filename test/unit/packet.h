@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Build frames of both families, as a guest would, for the tests of the spine */
+/* Frames of both families, as a guest would build them, for tests */
 #ifndef TEST_PACKET_H
 #define TEST_PACKET_H
 

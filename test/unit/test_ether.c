@@ -118,7 +118,8 @@ static void expect(int why, const char *what)
 	if (why == PASS) {
 		if (drops() != all || ngot + l2_frames != n + 1)
 			fail_msg("%s: does not pass", what);
-	} else if (drops() != all + 1 || ether.dropped[why] != before[why] + 1 ||
+	} else if (drops() != all + 1 ||
+		   ether.dropped[why] != before[why] + 1 ||
 		   ngot + l2_frames != n) {
 		fail_msg("%s: not dropped as %d", what, why);
 	}
@@ -143,7 +144,7 @@ static void test_fields(void **state)
 
 		ngot = 0;
 		udp(v4);
-		pkt.buf[L3_OFF] |= v4 ? 0 : 0x0a;      /* traffic class */
+		pkt.buf[L3_OFF] |= v4 ? 0 : 0x0a;       /* traffic class */
 		pkt.buf[L3_OFF + 1] = v4 ? 0xa5 : 0x51; /* TOS; flow label */
 		if (v4)
 			pkt_sum4(&pkt);
@@ -183,7 +184,7 @@ static void test_bytes(void **state)
 		uint8_t val;
 		int why;
 	} rows[] = {
-		{ true, 0, 0xff, PASS },	  /* wherever it goes */
+		{ true, 0, 0xff, PASS },          /* wherever it goes */
 		{ true, 6, 0x53, ETHER_OWN_MAC }, /* from a group */
 		{ true, 12, 0x86, ETHER_TYPE },
 		{ true, 13, 0x01, ETHER_TYPE },
@@ -206,7 +207,7 @@ static void test_bytes(void **state)
 		{ false, 20, 59, ETHER_PROTO }, /* no next header */
 		{ false, 20, 50, ETHER_PROTO }, /* ESP */
 		{ false, 20, 132, ETHER_PROTO },
-		{ false, 20, 1, ETHER_PROTO },  /* ICMP in IPv6 */
+		{ false, 20, 1, ETHER_PROTO }, /* ICMP in IPv6 */
 		{ false, 20, 6, PASS },
 		{ false, 20, 58, PASS },
 		{ false, 21, 0, PASS }, /* hop limit: not ours to judge */
@@ -234,7 +235,7 @@ static void test_bytes4(void **state)
 		{ 17, 0x13, ETHER_IP_HDR }, { 17, 0x14, ETHER_SHORT },
 		{ 17, 27, ETHER_SHORT },    { 17, 28, PASS },
 		{ 17, 61, ETHER_IP_HDR },   { 22, 0, PASS },
-		{ 20, 0x00, PASS },	    { 20, 0x40, PASS }, /* DF */
+		{ 20, 0x00, PASS },         { 20, 0x40, PASS }, /* DF */
 		{ 20, 0x80, PASS }, /* reserved, RFC 791 3.1 */
 		{ 23, 132, ETHER_PROTO },   { 23, 2, ETHER_PROTO },
 		{ 23, 58, ETHER_PROTO },    { 23, 1, PASS },
@@ -447,7 +448,7 @@ static void test_extensions(void **state)
 		int why;
 	} rows[] = {
 		{ { 0 }, 0, 17, PASS },
-		{ { 0 }, 1, 17, PASS },	 /* hop-by-hop */
+		{ { 0 }, 1, 17, PASS },  /* hop-by-hop */
 		{ { 43 }, 1, 17, PASS }, /* routing */
 		{ { 60 }, 1, 17, PASS }, /* destination */
 		{ { 44 }, 1, 17, PASS }, /* atomic fragment, RFC 6946 */
@@ -538,19 +539,20 @@ static void test_truncated(void **state)
 
 			sample(i);
 			pkt.len = len;
-			expect(arp	     ? PASS :
-			       len < L3_OFF ? ETHER_SHORT :
-			       len < (i & 1 ? L4_OFF6 : L4_OFF4) ?
-					      ETHER_SHORT :
-					      ETHER_IP_HDR, "cut");
+			expect(arp            ? PASS
+			       : len < L3_OFF ? ETHER_SHORT
+			       : len < (i & 1 ? L4_OFF6 : L4_OFF4)
+				       ? ETHER_SHORT
+				       : ETHER_IP_HDR,
+			       "cut");
 		}
 		for (n = 0; n < 50; n++) {
 			sample(i);
 			pkt_fill(&pkt, n);
 			ngot = 0;
 			expect(PASS, "padded");
-			assert_true(!ngot || got[0].p[0].l3len ==
-						     full - L3_OFF);
+			assert_true(!ngot ||
+				    got[0].p[0].l3len == full - L3_OFF);
 		}
 	}
 }
@@ -587,7 +589,8 @@ static void test_split(void **state)
 		tap_mem_inject(&tap, pkt.buf, pkt.len);
 		plain = got[0];
 		for (n = 0; n <= pkt.len; n++) {
-			uint8_t *a = malloc(n + 1), *b = malloc(pkt.len - n + 1);
+			uint8_t *a = malloc(n + 1),
+				*b = malloc(pkt.len - n + 1);
 			struct iovec iov[] = { { a, n }, { b, pkt.len - n } };
 			struct tap_rx rx = { .iov = iov,
 					     .iovcnt = 2,
@@ -634,14 +637,17 @@ static void batch(unsigned n)
 static void kind(struct pkt *p, unsigned k, uint32_t tag)
 {
 	bool v4 = k & 1;
-	const char *src = v4 ? (k & 2 ? SRC4 : "192.0.2.16") :
-			       (k & 2 ? SRC6 : "2001:db8::16");
-	const char *dst = v4 ? (k & 4 ? DST4 : "192.0.2.16") :
-			       (k & 4 ? DST6 : "2001:db8::16");
+	const char *src = v4 ? (k & 2 ? SRC4 : "192.0.2.16")
+			     : (k & 2 ? SRC6 : "2001:db8::16");
+	const char *dst = v4 ? (k & 4 ? DST4 : "192.0.2.16")
+			     : (k & 4 ? DST6 : "2001:db8::16");
 	unsigned proto = k / 16;
 
-	pkt_ip(p, src, dst, proto == 0 ? IPPROTO_UDP : proto == 1 ? IPPROTO_TCP :
-		    v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	pkt_ip(p, src, dst,
+	       proto == 0   ? IPPROTO_UDP
+	       : proto == 1 ? IPPROTO_TCP
+	       : v4         ? IPPROTO_ICMP
+			    : IPPROTO_ICMPV6);
 	if (proto == 0)
 		pkt_udp(p, 1 + (k >> 3 & 1), 2, 16);
 	else if (proto == 1)
@@ -775,8 +781,14 @@ static void test_too_many(void **state)
 static void fragment(struct pkt *p, bool v4, const uint8_t *dgram, size_t off,
 		     size_t len, bool more, uint8_t id, unsigned pre)
 {
-	uint8_t fh[8] = { IPPROTO_UDP, 0, (uint8_t)(off >> 8),
-			  (uint8_t)(off | more), 0, 0, 0, id };
+	uint8_t fh[8] = { IPPROTO_UDP,
+			  0,
+			  (uint8_t)(off >> 8),
+			  (uint8_t)(off | more),
+			  0,
+			  0,
+			  0,
+			  id };
 	uint8_t ext[8] = { IPPROTO_FRAGMENT };
 
 	if (v4) {
@@ -820,8 +832,8 @@ static void test_fragments(void **state)
 		/* last one first, then all others, all in one batch */
 		for (j = 0; j < 3; j++) {
 			off = j ? (j - 1) * 1400 : 2800;
-			fragment(&frames[j], v4, d, off,
-				 j ? 1400 : len - 2800, j, 7, i >> 1);
+			fragment(&frames[j], v4, d, off, j ? 1400 : len - 2800,
+				 j, 7, i >> 1);
 			rxs[j].csum_ok = true;
 			rxs[j].gso_size = 500;
 		}
@@ -944,8 +956,8 @@ static void test_noise(void **state)
 	for (round = 0; round < 20000; round++) {
 		sample(round % 8);
 		for (i = pkt_rnd(6); i; i--)
-			pkt.buf[pkt_rnd((uint32_t)pkt.len)] =
-				(uint8_t)pkt_rnd(256);
+			pkt.buf[pkt_rnd((uint32_t)pkt.len)] = (uint8_t)pkt_rnd(
+				256);
 		if (!(round & 1) && round & 2)
 			pkt_sum4(&pkt);
 		tap_mem_inject(&tap, pkt.buf, pkt.len);

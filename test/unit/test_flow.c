@@ -66,9 +66,14 @@ static void on_close(void *ctx, struct flow *f)
 	flow_free(&t, f);
 }
 
-#define OPS { "ops", on_timer, on_resume, on_close, &token }
+#define OPS                                                  \
+	{                                                    \
+		"ops", on_timer, on_resume, on_close, &token \
+	}
 static const struct flow_ops ops[FLOW_TYPES] = {
-	[FLOW_TCP] = OPS, [FLOW_TCP_SPLICE] = OPS, [FLOW_UDP] = OPS,
+	[FLOW_TCP] = OPS,
+	[FLOW_TCP_SPLICE] = OPS,
+	[FLOW_UDP] = OPS,
 	[FLOW_PING] = { "ping", NULL, NULL, on_close, &token },
 };
 
@@ -117,7 +122,8 @@ static union inany_addr few(void)
 
 static struct flowside side(void)
 {
-	return (struct flowside){ .oaddr = few(), .eaddr = few(),
+	return (struct flowside){ .oaddr = few(),
+				  .eaddr = few(),
 				  .oport = (in_port_t)rnd(2),
 				  .eport = (in_port_t)rnd(2) };
 }
@@ -214,12 +220,14 @@ static void test_lookup(void **state)
 	for (i = 0; i < 2; i++) {
 		got = 2;
 		assert_ptr_equal(flow_lookup(&t, IPPROTO_TCP, f->pif[i],
-					     &f->side[i], &got), f);
+					     &f->side[i], &got),
+				 f);
 		assert_int_equal(got, i);
 		assert_ptr_equal(flow_lookup(&t, IPPROTO_TCP, f->pif[i],
-					     &f->side[i], NULL), f);
-		assert_null(flow_lookup(&t, IPPROTO_UDP, f->pif[i],
-					&f->side[i], NULL));
+					     &f->side[i], NULL),
+				 f);
+		assert_null(flow_lookup(&t, IPPROTO_UDP, f->pif[i], &f->side[i],
+					NULL));
 		assert_null(flow_lookup(&t, IPPROTO_TCP, f->pif[!i],
 					&f->side[i], NULL));
 		s = f->side[i];
@@ -237,8 +245,8 @@ static void test_lookup(void **state)
 	}
 	flow_free(&t, f);
 	for (i = 0; i < 2; i++)
-		assert_null(flow_lookup(&t, IPPROTO_TCP, f->pif[i],
-					&f->side[i], NULL));
+		assert_null(flow_lookup(&t, IPPROTO_TCP, f->pif[i], &f->side[i],
+					NULL));
 }
 
 /* Both sides in one chain: the same addresses in both */
@@ -253,11 +261,11 @@ static void test_same_sides(void **state)
 	f->side[0] = f->side[1] = side();
 	flow_hash_side(&t, f, INISIDE);
 	flow_hash_side(&t, f, TGTSIDE);
-	assert_ptr_equal(flow_lookup(&t, IPPROTO_UDP, PIF_SPLICE, &f->side[0],
-				     &got), f);
+	assert_ptr_equal(
+		flow_lookup(&t, IPPROTO_UDP, PIF_SPLICE, &f->side[0], &got), f);
 	flow_free(&t, f);
-	assert_null(flow_lookup(&t, IPPROTO_UDP, PIF_SPLICE, &f->side[0],
-				&got));
+	assert_null(
+		flow_lookup(&t, IPPROTO_UDP, PIF_SPLICE, &f->side[0], &got));
 }
 
 /* A table of @max flows through random operations, compared after each */
@@ -285,8 +293,8 @@ static void model(uint32_t max, unsigned steps)
 			assert_non_null(f);
 			f->proto = proto;
 			for (k = 0; k < 2; k++) {
-				f->pif[k] = (uint8_t)(rnd(2) ? PIF_TAP :
-							       PIF_HOST);
+				f->pif[k] = (uint8_t)(rnd(2) ? PIF_TAP
+							     : PIF_HOST);
 				f->side[k] = side();
 				if (rnd(4))
 					flow_hash_side(&t, f, k);
@@ -488,8 +496,10 @@ static void test_timer(void **state)
 static void test_close_all(void **state)
 {
 	static const enum pif pifs[][2] = {
-		{ PIF_TAP, PIF_HOST }, { PIF_HOST, PIF_TAP },
-		{ PIF_SPLICE, PIF_HOST }, { PIF_HOST, PIF_SPLICE },
+		{ PIF_TAP, PIF_HOST },
+		{ PIF_HOST, PIF_TAP },
+		{ PIF_SPLICE, PIF_HOST },
+		{ PIF_HOST, PIF_SPLICE },
 	};
 	unsigned i;
 
@@ -530,12 +540,18 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_full),       TEST(test_clean),
-		TEST(test_at),	       TEST(test_lookup),
-		TEST(test_same_sides), TEST(test_model),
-		TEST(test_large),      TEST(test_defer),
-		TEST(test_free_deferred), TEST(test_defer_model),
-		TEST(test_timer),      TEST(test_close_all),
+		TEST(test_full),
+		TEST(test_clean),
+		TEST(test_at),
+		TEST(test_lookup),
+		TEST(test_same_sides),
+		TEST(test_model),
+		TEST(test_large),
+		TEST(test_defer),
+		TEST(test_free_deferred),
+		TEST(test_defer_model),
+		TEST(test_timer),
+		TEST(test_close_all),
 		TEST(test_text),
 	};
 

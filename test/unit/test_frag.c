@@ -4,9 +4,9 @@
 #include "frag.h"
 #include "test/unit/packet.h"
 
-#define UNIT   8
-#define MAX    65535
-#define NOW    100000
+#define UNIT 8
+#define MAX  65535
+#define NOW  100000
 
 static uint8_t body[MAX + UNIT]; /* what is cut */
 
@@ -41,9 +41,11 @@ static struct frag key(bool v4, uint32_t id)
 /* IP header of a fragment. Return: its length */
 static size_t header(const struct frag *f, uint8_t *hdr, uint8_t ttl)
 {
-	struct l3_spec l3 = { .src = &f->src, .dst = &f->dst, .ttl = ttl,
-			      .proto = inany_v4(&f->src) ? f->proto :
-							   IPPROTO_FRAGMENT };
+	struct l3_spec l3 = { .src = &f->src,
+			      .dst = &f->dst,
+			      .ttl = ttl,
+			      .proto = inany_v4(&f->src) ? f->proto
+							 : IPPROTO_FRAGMENT };
 
 	if (inany_v4(&f->src)) {
 		frame_push_ip4(hdr, &l3, 100);
@@ -155,9 +157,10 @@ static void test_random(void **state)
 	for (round = 0; round < 3000; round++) {
 		bool v4 = round & 1;
 		size_t most = round % 7 ? 3000 : MAX - (v4 ? 20 : 0);
-		size_t total = round < 4 ? MAX - (v4 ? 20 : 0) :
-					   UNIT + 1 + pkt_rnd((uint32_t)most -
-							      UNIT);
+		size_t total = round < 4
+				       ? MAX - (v4 ? 20 : 0)
+				       : UNIT + 1 +
+						 pkt_rnd((uint32_t)most - UNIT);
 		struct frag f = key(v4, round);
 		size_t n = cut(piece, 64, total), i;
 
@@ -216,8 +219,9 @@ static void test_waiting(void **state)
 	for (n = 0; n < FRAG_DATAGRAMS; n++) {
 		assert_int_equal(feed(key(true, n), 0, 800, false, NOW, &none),
 				 FRAG_KEPT);
-		assert_int_equal(feed(key(true, n), 800, 1 + n, true, NOW,
-				      &whole[n]), FRAG_WHOLE);
+		assert_int_equal(
+			feed(key(true, n), 800, 1 + n, true, NOW, &whole[n]),
+			FRAG_WHOLE);
 		/* crowded long before there is no place for any other */
 		assert_int_equal(frag_crowded(), n + 1 >= FRAG_DATAGRAMS / 4);
 	}
@@ -240,17 +244,20 @@ static void test_oldest_goes(void **state)
 
 	(void)state;
 	for (i = 0; i < FRAG_DATAGRAMS + 3; i++)
-		assert_int_equal(feed(key(false, i), 0, 800, false, NOW + i,
-				      &whole), FRAG_KEPT);
+		assert_int_equal(
+			feed(key(false, i), 0, 800, false, NOW + i, &whole),
+			FRAG_KEPT);
 	assert_int_equal(frag_stats()->evicted, 3);
 	/* 0 to 2 are gone: this begins them anew, and costs 3 to 5 */
 	for (i = 0; i < 3; i++)
-		assert_int_equal(feed(key(false, i), 800, 1, true, NOW + 100,
-				      &whole), FRAG_KEPT);
+		assert_int_equal(
+			feed(key(false, i), 800, 1, true, NOW + 100, &whole),
+			FRAG_KEPT);
 	assert_int_equal(frag_stats()->evicted, 6);
 	for (i = 6; i < FRAG_DATAGRAMS + 3; i++)
-		assert_int_equal(feed(key(false, i), 800, 1, true, NOW + 200,
-				      &whole), FRAG_WHOLE);
+		assert_int_equal(
+			feed(key(false, i), 800, 1, true, NOW + 200, &whole),
+			FRAG_WHOLE);
 }
 
 static void test_timeout(void **state)
@@ -267,8 +274,9 @@ static void test_timeout(void **state)
 	frag_release();
 
 	assert_int_equal(feed(f, 0, 80, false, NOW, &whole), FRAG_KEPT);
-	assert_int_equal(feed(f, 80, 1, true, NOW + FRAG_TIMEOUT_MS + 1,
-			      &whole), FRAG_KEPT);
+	assert_int_equal(
+		feed(f, 80, 1, true, NOW + FRAG_TIMEOUT_MS + 1, &whole),
+		FRAG_KEPT);
 	assert_int_equal(frag_stats()->late, 1);
 	assert_int_equal(frag_stats()->evicted, 0);
 }
@@ -320,7 +328,8 @@ static void test_spoilt(void **state)
 		{ { 0, 80, false, 0 }, { 72, 80, false, FRAG_BAD } },
 		{ { 80, 80, false, 0 }, { 72, 96, false, FRAG_BAD } },
 		{ { 0, 80, false, 0 }, { 72, 9, true, FRAG_BAD } },
-		{ { 0, 80, false, 0 }, { 160, 80, false, 0 },
+		{ { 0, 80, false, 0 },
+		  { 160, 80, false, 0 },
 		  { 0, 240, false, FRAG_BAD } },
 		/* far apart in the map */
 		{ { 504, 16, false, 0 }, { 0, 4096, false, FRAG_BAD } },
@@ -362,7 +371,8 @@ static void test_spoilt(void **state)
 			/* but its time is over some day */
 			assert_int_equal(feed(f, 0, 80, false,
 					      NOW + FRAG_TIMEOUT_MS + 1,
-					      &whole), FRAG_KEPT);
+					      &whole),
+					 FRAG_KEPT);
 			assert_int_equal(frag_stats()->late, 0);
 		}
 	}
@@ -392,13 +402,12 @@ static void test_copy(void **state)
 static void test_bad(void **state)
 {
 	static const struct piece rows[] = {
-		{ 0, 0, false, 0 },	     /* empty */
-		{ 80, 0, true, 0 },	     /* empty at the end */
-		{ 160, 79, false, 0 },	     /* not a multiple of 8 */
-		{ 161, 80, false, 0 },	     /* nor is this offset */
-		{ 65528, 8, true, 0 },	     /* 65536 in all */
-		{ 65528, 8, false, 0 },
-		{ 65000, 536, true, 0 },
+		{ 0, 0, false, 0 },    /* empty */
+		{ 80, 0, true, 0 },    /* empty at the end */
+		{ 160, 79, false, 0 }, /* not a multiple of 8 */
+		{ 161, 80, false, 0 }, /* nor is this offset */
+		{ 65528, 8, true, 0 }, /* 65536 in all */
+		{ 65528, 8, false, 0 }, { 65000, 536, true, 0 },
 	};
 	struct frag f = key(true, 1);
 	struct iov_tail whole;
@@ -408,7 +417,8 @@ static void test_bad(void **state)
 	assert_int_equal(feed(f, 0, 80, false, NOW, &whole), FRAG_KEPT);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_int_equal(feed(f, rows[i].off, rows[i].len, rows[i].last,
-				      NOW, &whole), FRAG_BAD);
+				      NOW, &whole),
+				 FRAG_BAD);
 	assert_int_equal(feed(f, 80, 1, true, NOW, &whole), FRAG_WHOLE);
 	check_whole(&whole, &f, 81);
 }

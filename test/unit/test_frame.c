@@ -12,7 +12,7 @@ static void test_eth(void **state)
 	static const uint8_t golden[] = {
 		0x52, 0x54, 0x00, 0x12, 0x34, 0x56, /* destination */
 		0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55, /* source */
-		0x86, 0xdd,			    /* IPv6 */
+		0x86, 0xdd,                         /* IPv6 */
 	};
 	uint8_t buf[16] = { 0 };
 
@@ -35,8 +35,11 @@ static void test_ip4(void **state)
 		0xc0, 0x00, 0x02, 0x0f, /* 192.0.2.15 */
 	};
 	union inany_addr src = addr(DST4), dst = addr(SRC4);
-	struct l3_spec l3 = { .src = &src, .dst = &dst, .tos = 0xb8,
-			      .ttl = 64, .proto = IPPROTO_UDP };
+	struct l3_spec l3 = { .src = &src,
+			      .dst = &dst,
+			      .tos = 0xb8,
+			      .ttl = 64,
+			      .proto = IPPROTO_UDP };
 	uint8_t buf[21] = { 0 };
 
 	(void)state;
@@ -53,16 +56,19 @@ static void test_ip4(void **state)
 static void test_ip6(void **state)
 {
 	static const uint8_t golden[] = {
-		0x6b, 0x8a, 0xbc, 0xde,		/* version, class, label */
-		0x00, 0x5f, 0x06, 0xff,		/* length 95, TCP, hops */
-		0x20, 0x01, 0x0d, 0xb8, 0, 1,	/* 2001:db8:1::1 */
-		0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-		0x20, 0x01, 0x0d, 0xb8, 0, 0,	/* 2001:db8::15 */
-		0, 0, 0, 0, 0, 0, 0, 0, 0, 0x15,
+		0x6b, 0x8a, 0xbc, 0xde,       /* version, class, label */
+		0x00, 0x5f, 0x06, 0xff,       /* length 95, TCP, hops */
+		0x20, 0x01, 0x0d, 0xb8, 0, 1, /* 2001:db8:1::1 */
+		0,    0,    0,    0,    0, 0, 0, 0, 0, 1,
+		0x20, 0x01, 0x0d, 0xb8, 0, 0, /* 2001:db8::15 */
+		0,    0,    0,    0,    0, 0, 0, 0, 0, 0x15,
 	};
 	union inany_addr src = addr(DST6), dst = addr(SRC6);
-	struct l3_spec l3 = { .src = &src, .dst = &dst, .tos = 0xb8,
-			      .proto = IPPROTO_TCP, .flow_label = 0xfffabcde };
+	struct l3_spec l3 = { .src = &src,
+			      .dst = &dst,
+			      .tos = 0xb8,
+			      .proto = IPPROTO_TCP,
+			      .flow_label = 0xfffabcde };
 	uint8_t buf[41] = { 0 };
 
 	(void)state;
@@ -102,8 +108,7 @@ static void test_udp(void **state)
 		0x00, 0x10, 0xec, 0x65, /* length 16, pseudo-header */
 	};
 	union inany_addr src = addr(DST4), dst = addr(SRC4);
-	struct l3_spec l3 = { .src = &src, .dst = &dst,
-			      .proto = IPPROTO_UDP };
+	struct l3_spec l3 = { .src = &src, .dst = &dst, .proto = IPPROTO_UDP };
 	uint8_t buf[9];
 
 	(void)state;
@@ -138,14 +143,18 @@ static void test_finish(void **state)
 		size_t cut = pkt_rnd((uint32_t)n + 1);
 		union inany_addr src = addr(v4 ? DST4 : DST6);
 		union inany_addr dst = addr(v4 ? SRC4 : SRC6);
-		struct l3_spec l3 = { .src = &src, .dst = &dst,
+		struct l3_spec l3 = { .src = &src,
+				      .dst = &dst,
 				      .proto = tcp ? 6 : 17 };
 		uint8_t hdr[FRAME_HDR_MAX], *field;
 		/* more room than payload: what lies behind does not count */
 		struct iovec iov[] = { { payload, cut },
 				       { payload + cut, n - cut + 100 } };
-		struct frame f = { .hdr = hdr, .hdrlen = hdrlen, .iov = iov,
-				   .iovcnt = 2, .len = hdrlen + n,
+		struct frame f = { .hdr = hdr,
+				   .hdrlen = hdrlen,
+				   .iov = iov,
+				   .iovcnt = 2,
+				   .len = hdrlen + n,
 				   .csum_start = (uint16_t)off,
 				   .csum_off = tcp ? 16 : 6 };
 		uint16_t pseudo = frame_pseudo(&l3, l4h + n), sum;
@@ -182,7 +191,9 @@ static void test_zero(void **state)
 	(void)state;
 	for (tcp = 0; tcp < 2; tcp++) {
 		uint8_t hdr[42] = { 0 };
-		struct frame f = { .hdr = hdr, .hdrlen = 42, .len = 42,
+		struct frame f = { .hdr = hdr,
+				   .hdrlen = 42,
+				   .len = 42,
 				   .csum_start = 14,
 				   .csum_off = tcp ? 16 : 6 };
 
@@ -196,9 +207,9 @@ static void test_zero(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_eth),    cmocka_unit_test(test_ip4),
-		cmocka_unit_test(test_ip6),    cmocka_unit_test(test_pseudo),
-		cmocka_unit_test(test_udp),    cmocka_unit_test(test_finish),
+		cmocka_unit_test(test_eth),  cmocka_unit_test(test_ip4),
+		cmocka_unit_test(test_ip6),  cmocka_unit_test(test_pseudo),
+		cmocka_unit_test(test_udp),  cmocka_unit_test(test_finish),
 		cmocka_unit_test(test_zero),
 	};
 

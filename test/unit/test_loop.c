@@ -34,10 +34,10 @@ static struct {
 static unsigned nhist;
 
 static struct loop loop;
-static int close_next = -1;	/* descriptor a handler closes */
+static int close_next = -1;           /* descriptor a handler closes */
 static unsigned rearm, busy, quit_at; /* what hooks do */
 static bool spin;
-static int token;		/* context handed through */
+static int token; /* context handed through */
 
 static void record(enum what what)
 {
@@ -367,10 +367,12 @@ static void test_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_event),   TEST(test_unknown_type), TEST(test_many),
-		TEST(test_close),   TEST(test_timer),	     TEST(test_rearm),
-		TEST(test_timeout), TEST(test_busy),	     TEST(test_quit),
-		TEST(test_interrupted), TEST(test_broken),  TEST(test_overdue),
+		TEST(test_event),   TEST(test_unknown_type),
+		TEST(test_many),    TEST(test_close),
+		TEST(test_timer),   TEST(test_rearm),
+		TEST(test_timeout), TEST(test_busy),
+		TEST(test_quit),    TEST(test_interrupted),
+		TEST(test_broken),  TEST(test_overdue),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

@@ -60,8 +60,8 @@ static void test_reserve(void **state)
 						 f->hdr + f->hdrlen);
 				assert_int_equal(f->iov->iov_len, rows[i].len);
 				if (j)
-					assert_true(f->hdr >= f[-1].hdr +
-							      f[-1].len);
+					assert_true(f->hdr >=
+						    f[-1].hdr + f[-1].len);
 				/* left over for the next round */
 				f->csum_start = 9;
 				f->gso = FRAME_GSO_UDP;
@@ -91,10 +91,9 @@ static void test_layout(void **state)
 	for (prefix = 0; prefix < 12; prefix++) {
 		for (hdrlen = 14; hdrlen < 114; hdrlen++) {
 			for (len = 0; len < 1900; len += 1 + len / 8) {
-				size_t most = hdrlen + len > 60 ? hdrlen + len :
-								  60;
-				size_t stride = tap_stride(prefix, hdrlen,
-							   len);
+				size_t most = hdrlen + len > 60 ? hdrlen + len
+								: 60;
+				size_t stride = tap_stride(prefix, hdrlen, len);
 
 				tap_lay_out(&b, base, prefix, BATCH_FRAMES,
 					    hdrlen, len);
@@ -154,8 +153,7 @@ static void test_padding(void **state)
 					assert_int_equal(tap_mem.len[0], want);
 					for (i = len; i < want; i++)
 						assert_int_equal(
-							tap_mem.frame[0][i],
-							0);
+							tap_mem.frame[0][i], 0);
 					if (!offload || len < 60)
 						resp_l4(&l4len);
 					tap_mem_reset();
@@ -192,8 +190,10 @@ static void test_send_l4(void **state)
 		uint8_t proto;
 		int off;
 	} rows[] = {
-		{ IPPROTO_UDP, 6 }, { IPPROTO_TCP, 16 },
-		{ IPPROTO_ICMP, 2 }, { IPPROTO_ICMPV6, 2 },
+		{ IPPROTO_UDP, 6 },
+		{ IPPROTO_TCP, 16 },
+		{ IPPROTO_ICMP, 2 },
+		{ IPPROTO_ICMPV6, 2 },
 	};
 	static uint8_t dgram[65536];
 	unsigned i, v4;
@@ -203,7 +203,8 @@ static void test_send_l4(void **state)
 	for (i = 0; i < 4; i++) {
 		for (n = 20; n < 80; n++) {
 			union inany_addr s, d;
-			struct l3_spec l3 = { .src = &s, .dst = &d,
+			struct l3_spec l3 = { .src = &s,
+					      .dst = &d,
 					      .proto = rows[i].proto };
 			size_t k;
 
@@ -213,8 +214,9 @@ static void test_send_l4(void **state)
 			for (k = 0; k < n; k++)
 				dgram[k] = (uint8_t)pkt_rnd(256);
 			memset(dgram + rows[i].off, 0, 2);
-			assert_int_equal(tap_send_l4(&tap, &l3, dgram, n,
-						     rows[i].off), 0);
+			assert_int_equal(
+				tap_send_l4(&tap, &l3, dgram, n, rows[i].off),
+				0);
 			resp_l4(&len);
 			assert_int_equal(len, n);
 			tap_mem_reset();

@@ -243,8 +243,8 @@ static void test_framing(void **state)
 		len += flen;
 	}
 	while (done < len) {
-		size_t k = done < 800 ? 1 : 1 + pkt_rnd(pkt_rnd(8) ? 5000 :
-								     600000);
+		size_t k = done < 800 ? 1
+				      : 1 + pkt_rnd(pkt_rnd(8) ? 5000 : 600000);
 
 		k = k < len - done ? k : len - done;
 		put(stream + done, k);
@@ -279,8 +279,10 @@ static void test_many_small(void **state)
 /* Lengths no frame has end the connection, not us; what came before counts */
 static void test_bad_length(void **state)
 {
-	static const size_t bad[] = { 0, TAP_FRAME_MAX + 1, 0x20000, 0x7fffffff,
-				      0x80000000, 0xffffffff };
+	static const size_t bad[] = {
+		0,          TAP_FRAME_MAX + 1, 0x20000,
+		0x7fffffff, 0x80000000,        0xffffffff
+	};
 	uint8_t stream[2 * 64 + 8] = { 0 };
 	unsigned i;
 
@@ -374,7 +376,7 @@ static void test_second_client(void **state)
 static uint32_t next_out; /* number of the next frame submitted */
 static uint32_t next_in;  /* number of the next frame the peer reads */
 static uint32_t out_end;  /* submit no more than that */
-static bool small;	  /* shortest frames only */
+static bool small;        /* shortest frames only */
 
 /* Payload bytes of a frame, given by its number; one is longer than any */
 static size_t out_len(uint32_t n)
@@ -494,8 +496,8 @@ static void test_back_pressure(void **state)
 		assert_null(tap_reserve(&tap, 1, 60, 65000));
 
 		for (idle = 0; next_in < out_end && idle < TURNS;) {
-			size_t n = drain(1 + pkt_rnd(pkt_rnd(4) ? 3000 :
-								  900000));
+			size_t n = drain(1 +
+					 pkt_rnd(pkt_rnd(4) ? 3000 : 900000));
 
 			idle = n ? 0 : idle + 1;
 			turn();
@@ -617,7 +619,8 @@ static void test_fd(void **state)
 
 static void test_one_off(void **state)
 {
-	struct tap_stream_opts opts = { .path = path, .fd = -1,
+	struct tap_stream_opts opts = { .path = path,
+					.fd = -1,
 					.one_off = true };
 
 	(void)state;
@@ -698,18 +701,12 @@ static int group_teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_framing),
-		TEST(test_many_small),
-		TEST(test_bad_length),
-		TEST(test_short),
-		TEST(test_reconnect),
-		TEST(test_second_client),
-		TEST(test_back_pressure),
-		TEST(test_idle),
-		TEST(test_gone_while_full),
-		TEST(test_broken_pipe),
-		cmocka_unit_test(test_fd),
-		cmocka_unit_test(test_one_off),
+		TEST(test_framing),          TEST(test_many_small),
+		TEST(test_bad_length),       TEST(test_short),
+		TEST(test_reconnect),        TEST(test_second_client),
+		TEST(test_back_pressure),    TEST(test_idle),
+		TEST(test_gone_while_full),  TEST(test_broken_pipe),
+		cmocka_unit_test(test_fd),   cmocka_unit_test(test_one_off),
 		cmocka_unit_test(test_path),
 	};
 

@@ -66,8 +66,8 @@ static void on_frame(const struct tap_rx *rx)
 	l4len = rx->len - off;
 	memcpy(a4, p + L3_OFF + 12, sizeof(a4));
 	memcpy(a6, p + L3_OFF + 8, sizeof(a6));
-	sum = v4 ? csum_pseudo4(a4[0], a4[1], IPPROTO_UDP, l4len) :
-		   csum_pseudo6(&a6[0], &a6[1], IPPROTO_UDP, l4len);
+	sum = v4 ? csum_pseudo4(a4[0], a4[1], IPPROTO_UDP, l4len)
+		 : csum_pseudo6(&a6[0], &a6[1], IPPROTO_UDP, l4len);
 	frames[nframes].csum_good = !csum(l4, l4len, sum);
 	frames[nframes].csum_ok = rx->csum_ok;
 	frames[nframes].gso_size = rx->gso_size;
@@ -254,14 +254,16 @@ static void test_from_guest_cut(void **state)
 
 		nframes = 0;
 		assert_int_equal(setsockopt(s, IPPROTO_UDP, UDP_SEGMENT, &size,
-					    sizeof(size)), 0);
+					    sizeof(size)),
+				 0);
 		assert_int_equal(send(s, buf, sizeof(buf), 0), sizeof(buf));
 		wait_frames(kernel->uso ? 1 : 4);
 		for (i = 0; i < nframes; i++) {
 			assert_int_equal(frames[i].gso_size,
 					 kernel->uso ? 1000 : 0);
-			assert_int_equal(frames[i].len, kernel->uso ? 3500 :
-							i < 3 ? 1000 : 500);
+			assert_int_equal(frames[i].len, kernel->uso ? 3500
+							: i < 3     ? 1000
+								    : 500);
 		}
 		close(s);
 	}
@@ -272,8 +274,7 @@ static void push(struct frame *f, bool v4, uint8_t fill, size_t n, size_t cut)
 {
 	union inany_addr src = addr(v4 ? OUR4 : OUR6);
 	union inany_addr dst = addr(v4 ? SRC4 : SRC6);
-	struct l3_spec l3 = { .src = &src, .dst = &dst,
-			      .proto = IPPROTO_UDP };
+	struct l3_spec l3 = { .src = &src, .dst = &dst, .proto = IPPROTO_UDP };
 	uint8_t *uh = tap_push_l3(&tap, f, &l3, 8 + n);
 
 	frame_push_udp(uh, &l3, PORT, PORT, n);
@@ -453,13 +454,16 @@ static int group_setup(void **state)
 	return 0;
 }
 
-#define TESTS(k)                                                               \
-	TEST(test_facts, k), TEST(test_from_guest, k),                         \
-	TEST(test_from_guest_cut, k), TEST(test_to_guest, k),                  \
-	TEST(test_to_guest_cut, k), TEST(test_room, k),                        \
-	TEST(test_link_down, k), TEST(test_deleted, k), TEST(test_persist, k)
-#define TEST(f, k)                                                             \
-	{ #f " " #k, f, setup, teardown, (void *)(uintptr_t)&kernels[k] }
+#define TESTS(k)                                                      \
+	TEST(test_facts, k), TEST(test_from_guest, k),                \
+		TEST(test_from_guest_cut, k), TEST(test_to_guest, k), \
+		TEST(test_to_guest_cut, k), TEST(test_room, k),       \
+		TEST(test_link_down, k), TEST(test_deleted, k),       \
+		TEST(test_persist, k)
+#define TEST(f, k)                                                            \
+	{                                                                     \
+#f " " #k, f, setup, teardown, (void *)(uintptr_t)&kernels[k] \
+	}
 
 int main(void)
 {
