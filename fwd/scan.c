@@ -19,8 +19,9 @@
  * forward, and costs no wake-up of its own). From then on, at intervals of an
  * eighth of the time that nothing has happened for, up to 512 ms: who waited
  * long waits a little longer. This is 20 wake-ups in ten seconds without events,
- * some 10 us each. A scan that took long, with very many sockets, stretches the
- * interval: all scans together take no more than one hundredth of a CPU.
+ * and counting takes less than waking up. A scan that took long, with very many
+ * sockets, stretches the interval: all scans together take no more than one
+ * hundredth of a CPU.
  * Without automatic rules there is nothing of this.
  *
  * What is wanted. A rule listens on a port if the port it leads to is bound on
