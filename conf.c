@@ -35,9 +35,6 @@
 #define EPHEMERAL_FIRST 49152 /* RFC 6335 6 */
 #define EPHEMERAL_LAST  65535
 
-/* Following the ports bound on the other side is not there yet */
-static const bool have_auto = false;
-
 /* --- Walking the command line --- */
 
 /**
@@ -360,19 +357,12 @@ static void conf_ports_add(struct conf *c, const struct port_kind *kind,
 	struct fwd_rules *rules = kind->pif == PIF_HOST ? &c->fwd.host
 							: &c->fwd.splice;
 	char msg[PORTS_ERR_MAX];
-	unsigned i = rules->n;
 
 	if (strcmp(spec, "none") && (tcp ? c->no_tcp : c->no_udp))
 		die("Option --%s '%s': %s not enabled", name, spec,
 		    tcp ? "TCP" : "UDP");
 	if (ports_parse(rules, &env, spec, msg))
 		die("Option --%s: %s", name, msg);
-	for (; !have_auto && i < rules->n; i++) {
-		if (rules->rule[i].scan)
-			die("Option --%s '%s': 'auto' is not supported by this "
-			    "version of pasta",
-			    name, spec);
-	}
 }
 
 /* All port options, then the defaults of pasta */
@@ -393,12 +383,13 @@ static void conf_ports(struct conf *c)
 		}
 	}
 
-	if (!have_auto || c->mode != MODE_PASTA)
+	if (c->mode != MODE_PASTA)
 		return;
 	for (k = 0; k < nkinds; k++) {
 		if (!given[k] &&
 		    !(port_kinds[k].proto == IPPROTO_TCP ? c->no_tcp
-							 : c->no_udp))
+							 : c->no_udp) &&
+		    !(port_kinds[k].pif == PIF_SPLICE && c->fwd.no_splice))
 			conf_ports_add(c, &port_kinds[k], "auto");
 	}
 }

@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "sock.h"
 
+struct fwd_scan;
 struct guest;
 struct netns;
 
@@ -91,6 +92,7 @@ struct fwd_listener {
  * @listener:	Array of FWD_LISTENERS_MAX, touched as used
  * @nlisteners:	Slots used so far
  * @nfree:	Slots below @nlisteners that are free again
+ * @scan:	What automatic rules need, NULL: there are none
  */
 struct fwd {
 	const struct fwd_opts *opts;
@@ -99,6 +101,7 @@ struct fwd {
 	struct loop *loop;
 	struct fwd_listener *listener;
 	unsigned nlisteners, nfree;
+	struct fwd_scan *scan;
 };
 
 /**
@@ -133,6 +136,42 @@ int fwd_listen(struct fwd *fwd, enum pif pif);
  * @fwd:	Forwarding
  */
 void fwd_close(struct fwd *fwd);
+
+/**
+ * fwd_scan_init() - Prepare to look at who listens in both namespaces
+ * @fwd:	Forwarding
+ *
+ * Where no rule is automatic (@scan), does nothing and has the others below do
+ * nothing. After pasta_open(), while there is still a /proc. There is one
+ * scanner in a process.
+ *
+ * Return: 0, or -errno after a warning: such rules never listen then
+ */
+int fwd_scan_init(struct fwd *fwd);
+
+/**
+ * fwd_scan_start() - Look for the first time; from then on, by timer
+ * @fwd:	Forwarding
+ *
+ * With the privileges we go on with, so that a port opened once can be opened
+ * again; after netns_start().
+ */
+void fwd_scan_start(struct fwd *fwd);
+
+/**
+ * fwd_scan_timer() - A timer of the wheel is due
+ * @fwd:	Forwarding
+ * @t:		Timer
+ *
+ * Return: true if it was ours
+ */
+bool fwd_scan_timer(struct fwd *fwd, const struct wtimer *t);
+
+/**
+ * fwd_scan_turn() - End of a turn of the loop: look soon if there were events
+ * @fwd:	Forwarding
+ */
+void fwd_scan_turn(struct fwd *fwd);
 
 /**
  * fwd_from_tap() - Translate what the guest begins

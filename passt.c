@@ -151,7 +151,7 @@ static void timer_due(void *ctx, struct wtimer *t)
 
 	if (t == &p->ndp.timer)
 		ndp_timer(&p->ndp);
-	else if (!pasta_timer(&p->pasta, t))
+	else if (!fwd_scan_timer(&p->fwd, t) && !pasta_timer(&p->pasta, t))
 		flow_timer(&p->flows, t);
 }
 
@@ -186,6 +186,7 @@ static void turn_end(void *ctx)
 	if (flow_run_deferred(&p->flows))
 		p->loop.busy = true;
 	tap_flush(&p->tap);
+	fwd_scan_turn(&p->fwd);
 	if (p->fwd.netns)
 		netns_refill(&p->netns);
 }
@@ -429,6 +430,8 @@ static void pasta_setup(struct passt *p)
 	if (pasta_configure(pasta, &p->conf.guest, ifname) ||
 	    fwd_listen(&p->fwd, PIF_SPLICE))
 		exit(EXIT_FAILURE);
+	/* Without it there are the other ports */
+	fwd_scan_init(&p->fwd);
 }
 
 /* Socket of the guest */
@@ -533,6 +536,7 @@ static int run(struct passt *p)
 	signals_watch(p);
 	if (pasta && pasta_watch(&p->pasta))
 		return EXIT_FAILURE;
+	fwd_scan_start(&p->fwd);
 	ready(p, parent);
 
 	return loop_run(&p->loop);

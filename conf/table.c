@@ -122,14 +122,17 @@ const struct conf_opt conf_opts[] = {
 	  "Bind to addresses that are not there (yet)" },
 	{ "tcp-ports", 't', IN_BOTH, "SPEC", set_ports, 0,
 	  "Forward TCP ports to the guest, may be repeated\n"
-	  "  none           no ports (default)\n"
+	  "  none           no ports (default of passt)\n"
 	  "  all            unbound, allowed, not ephemeral\n"
+	  "  auto           pasta (its default): as all, while\n"
+	  "                 somebody listens on the other side\n"
 	  "  22             port 22 to port 22\n"
 	  "  22:23          port 22 to port 23\n"
 	  "  22-25,80       ports 22 to 25, and 80\n"
 	  "  22-25:32-35    ports 22 to 25 to ports 32 to 35\n"
 	  "  ~25            everything as of all, but 25\n"
 	  "  20-30,~25      ports 20 to 30, but 25\n"
+	  "  22-25,auto     these ports, while somebody listens\n"
 	  "  192.0.2.1/22   bound to this address\n"
 	  "  %eth0/22       bound to this interface\n"
 	  "  192.0.2.1%eth0/22,80:8080" },

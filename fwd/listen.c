@@ -12,6 +12,7 @@
 
 #include "fwd.h"
 #include "guest.h"
+#include "lib/bitmap.h"
 
 /* #syscalls listen */
 
@@ -192,6 +193,25 @@ int fwd_listener_close(struct fwd *fwd, const struct fwd_rule *rule,
 	for (i = 0; i < fwd->nlisteners; i++) {
 		l = &fwd->listener[i];
 		if (l->fd < 0 || l->rule != rule || l->port != port)
+			continue;
+		close(l->fd);
+		drop_slot(fwd, l);
+		n++;
+	}
+	return n;
+}
+
+int fwd_listener_close_auto(struct fwd *fwd, uint8_t pif, uint8_t proto,
+			    const struct port_set *ports)
+{
+	struct fwd_listener *l;
+	unsigned i;
+	int n = 0;
+
+	for (i = 0; i < fwd->nlisteners; i++) {
+		l = &fwd->listener[i];
+		if (l->fd < 0 || !l->rule->scan || l->rule->pif != pif ||
+		    l->rule->proto != proto || !port_set_has(ports, l->port))
 			continue;
 		close(l->fd);
 		drop_slot(fwd, l);

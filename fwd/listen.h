@@ -4,9 +4,11 @@
 #define FWD_LISTEN_H
 
 #include <netinet/in.h>
+#include <stdint.h>
 
 struct fwd;
 struct fwd_rule;
+struct port_set;
 
 /**
  * fwd_listener_open() - Bind one port of a rule and watch it
@@ -32,5 +34,17 @@ int fwd_listener_open(struct fwd *fwd, const struct fwd_rule *rule,
  */
 int fwd_listener_close(struct fwd *fwd, const struct fwd_rule *rule,
 		       in_port_t port);
+
+/**
+ * fwd_listener_close_auto() - Stop listening on ports of automatic rules
+ * @fwd:	Forwarding
+ * @pif:	Where the rules listen
+ * @proto:	IPPROTO_TCP, IPPROTO_UDP
+ * @ports:	Ports
+ *
+ * Return: number of sockets closed
+ */
+int fwd_listener_close_auto(struct fwd *fwd, uint8_t pif, uint8_t proto,
+			    const struct port_set *ports);
 
 #endif /* FWD_LISTEN_H */

@@ -27,4 +27,54 @@ static inline bool port_set_has(const struct port_set *s, uint16_t port)
 	return s->word[port / 64] >> (port % 64) & 1;
 }
 
+/* All ports of another set, too */
+static inline void port_set_merge(struct port_set *s, const struct port_set *o)
+{
+	unsigned i;
+
+	for (i = 0; i < NUM_PORTS / 64; i++)
+		s->word[i] |= o->word[i];
+}
+
+/* Without those of another set */
+static inline void port_set_remove(struct port_set *s, const struct port_set *o)
+{
+	unsigned i;
+
+	for (i = 0; i < NUM_PORTS / 64; i++)
+		s->word[i] &= ~o->word[i];
+}
+
+/* Only those that are in another set, too */
+static inline void port_set_keep(struct port_set *s, const struct port_set *o)
+{
+	unsigned i;
+
+	for (i = 0; i < NUM_PORTS / 64; i++)
+		s->word[i] &= o->word[i];
+}
+
+/**
+ * port_set_next() - Walk through a set
+ * @s:		Set, may be changed meanwhile
+ * @from:	First port to look at, NUM_PORTS and more: none is left
+ *
+ * Return: lowest port from @from on, NUM_PORTS if there is none
+ */
+static inline unsigned port_set_next(const struct port_set *s, unsigned from)
+{
+	unsigned i = from / 64;
+	uint64_t w;
+
+	if (from >= NUM_PORTS)
+		return NUM_PORTS;
+	w = s->word[i] & ~UINT64_C(0) << from % 64;
+	while (!w) {
+		if (++i == NUM_PORTS / 64)
+			return NUM_PORTS;
+		w = s->word[i];
+	}
+	return i * 64 + (unsigned)__builtin_ctzll(w);
+}
+
 #endif /* LIB_BITMAP_H */

@@ -45,6 +45,15 @@ struct nl_batch {
 };
 
 /**
+ * nl_open_family() - nl_open() for another netlink family than that of routes
+ * @nl:		Filled; close with nl_close()
+ * @family:	NETLINK_SOCK_DIAG, ...
+ *
+ * Return: 0, or -errno
+ */
+int nl_open_family(struct nl_sock *nl, int family);
+
+/**
  * nl_msg_init() - Start a request
  * @msg:	Filled
  * @type:	RTM_...
@@ -138,6 +147,23 @@ bool nl_batch_add(struct nl_batch *batch, const struct nl_msg *msg);
  *		(@n = @len = 0)
  */
 void nl_batch_run(struct nl_sock *nl, struct nl_batch *batch);
+
+/**
+ * nl_send_msg() - Number a request and send it
+ * @nl:		Socket
+ * @msg:	Request
+ *
+ * Return: 0, or -errno
+ */
+int nl_send_msg(struct nl_sock *nl, struct nl_msg *msg);
+
+/**
+ * nl_result() - Result in NLMSG_ERROR and NLMSG_DONE
+ * @h:		Message
+ *
+ * Return: 0 or -errno, 0 if there is no room for one; -EBADMSG if it is neither
+ */
+int nl_result(const struct nlmsghdr *h);
 
 /**
  * nl_recv() - One datagram from the kernel

@@ -32,12 +32,17 @@ static _Alignas(NLMSG_ALIGNTO) char rx[NL_RX_MAX];
 
 int nl_open(struct nl_sock *nl)
 {
+	return nl_open_family(nl, NETLINK_ROUTE);
+}
+
+int nl_open_family(struct nl_sock *nl, int family)
+{
 	struct sockaddr_nl snl = { .nl_family = AF_NETLINK };
 	struct timeval tv = { .tv_sec = NL_TIMEOUT_S };
 	int one = 1, rc;
 
 	nl->seq = 0;
-	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family);
 	if (nl->fd < 0)
 		return -errno;
 
@@ -141,8 +146,7 @@ static int nl_send(struct nl_sock *nl, const void *buf, size_t len)
 	return 0;
 }
 
-/* Number a request and send it */
-static int nl_send_msg(struct nl_sock *nl, struct nl_msg *msg)
+int nl_send_msg(struct nl_sock *nl, struct nl_msg *msg)
 {
 	if (msg->overflow)
 		return -EMSGSIZE;
@@ -200,10 +204,7 @@ const void *nl_body(const struct nlmsghdr *h, size_t len)
 	return h->nlmsg_len < NLMSG_LENGTH(len) ? NULL : NLMSG_DATA(h);
 }
 
-/* Result in NLMSG_ERROR and NLMSG_DONE: 0 or -errno, if there is room for it;
- * anything that is neither counts as a broken message
- */
-static int nl_result(const struct nlmsghdr *h)
+int nl_result(const struct nlmsghdr *h)
 {
 	const void *p = nl_body(h, sizeof(int));
 	int err = 0;

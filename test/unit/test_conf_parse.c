@@ -226,7 +226,6 @@ static const struct {
 	{ "passt|--repair-path|/x", "--repair-path is not supported by this" },
 	{ "passt|--migrate-exit", "--migrate-exit is not supported by this" },
 	{ "passt|--migrate-no-linger", "--migrate-no-linger is not supported" },
-	{ "pasta|-t|auto", "Option --tcp-ports 'auto': 'auto' is not support" },
 };
 
 static void test_bad(void **state)
@@ -424,11 +423,62 @@ static void test_pasta(void **state)
 	parse("pasta|--netns|x|--userns|y");
 	assert_false(conf.pasta.netns_only);
 
-	parse("pasta|--splice-only|-T|80");
+	parse("pasta|--splice-only|-T|80|-U|none");
 	assert_true(conf.fwd.host_lo_to_ns_lo && conf.no_icmp && conf.no_dhcp &&
 		    conf.no_dhcpv6 && conf.ndp.no_ndp);
 	assert_int_equal(conf.fwd.splice.n, 1);
 	assert_int_equal(conf.fwd.splice.rule[0].pif, PIF_SPLICE);
+}
+
+/* Automatic rules of one pif and protocol, -1 if one of them is not */
+static int autos(const struct fwd_rules *rules, uint8_t proto)
+{
+	unsigned i;
+	int n = 0;
+
+	for (i = 0; i < rules->n; i++) {
+		if (rules->rule[i].proto != proto)
+			continue;
+		if (!rules->rule[i].scan)
+			return -1;
+		n++;
+	}
+	return n;
+}
+
+static void test_auto(void **state)
+{
+	static const struct {
+		const char *args;
+		bool t, u, T, U;
+	} t[] = {
+		{ "passt", false, false, false, false },
+		{ "pasta", true, true, true, true },
+		{ "pasta|-4|--splice-only", true, true, true, true },
+		{ "pasta|-t|none", false, true, true, true },
+		{ "pasta|-t|none|-u|none|-T|none|-U|none", false, false, false,
+		  false },
+		{ "pasta|-t|auto|-u|none|-T|8000-8010,auto|-U|none", true,
+		  false, true, false },
+		{ "pasta|--no-udp", true, false, true, false },
+		{ "pasta|--no-tcp", false, true, false, true },
+		{ "pasta|--no-splice", true, true, false, false },
+		{ "pasta|--no-splice|-T|auto", true, true, true, false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		const struct fwd_opts *o = &conf.fwd;
+
+		parse(t[i].args);
+		assert_int_equal(autos(&o->host, IPPROTO_TCP) > 0, t[i].t);
+		assert_int_equal(autos(&o->host, IPPROTO_UDP) > 0, t[i].u);
+		assert_int_equal(autos(&o->splice, IPPROTO_TCP) > 0, t[i].T);
+		assert_int_equal(autos(&o->splice, IPPROTO_UDP) > 0, t[i].U);
+	}
+	parse("pasta|-t|80");
+	assert_int_equal(autos(&conf.fwd.host, IPPROTO_TCP), -1);
 }
 
 static void test_names(void **state)
@@ -471,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_print_and_exit),
 		cmocka_unit_test(test_passt),
 		cmocka_unit_test(test_pasta),
+		cmocka_unit_test(test_auto),
 		cmocka_unit_test(test_names),
 	};
 
