@@ -384,7 +384,7 @@ static void protocols_init(struct passt *p)
 	p->udp = (struct udp){ .tap = &p->tap, .loop = &p->loop,
 			       .flows = &p->flows, .fwd = &p->fwd,
 			       .netns = pasta ? &p->netns : NULL,
-			       .features = &p->features, .mtu = mtu };
+			       .features = &p->features };
 	rc = tcp_init(&p->tcp);
 	if (!rc)
 		rc = udp_init(&p->udp);

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "guest.h"
 #include "lib/csum.h"
@@ -34,6 +35,8 @@ void tap_init(struct tap *tap, const struct tap_ops *ops, struct loop *loop,
 	tap->guest = guest;
 	tap->up = *up;
 	tap->fd = -1;
+	if (getrandom(&tap->ip_id, sizeof(tap->ip_id), GRND_NONBLOCK) < 0)
+		tap->ip_id = (uint32_t)loop->now;
 }
 
 void tap_lay_out(struct batch *b, uint8_t *base, size_t prefix, unsigned n,
@@ -153,33 +156,53 @@ void *tap_push_l3(struct tap *tap, struct frame *f, const struct l3_spec *l3,
 	return v4 ? frame_push_ip4(p, l3, l4len) : frame_push_ip6(p, l3, l4len);
 }
 
+/* Checksum of a small datagram, in place */
+static void tap_fill_csum(const struct l3_spec *l3, uint8_t *l4, size_t l4len,
+			  int csum_off)
+{
+	uint32_t sum = 0;
+	uint16_t c;
+
+	if (l3->proto != IPPROTO_ICMP)
+		sum = frame_pseudo(l3, l4len);
+	c = csum(l4, l4len, sum);
+	if (!c && l3->proto == IPPROTO_UDP)
+		c = 0xffff; /* RFC 768 */
+	memcpy(l4 + csum_off, &c, sizeof(c));
+}
+
+/* The same for one that does not fit the MTU */
+static int tap_send_large_l4(struct tap *tap, const struct l3_spec *l3,
+			     const void *l4, size_t l4len, int csum_off)
+{
+	static uint8_t buf[IPV4_MAX_LEN];
+	struct iovec iov = { .iov_base = buf, .iov_len = l4len };
+
+	memcpy(buf, l4, l4len);
+	if (csum_off >= 0)
+		tap_fill_csum(l3, buf, l4len, csum_off);
+	return tap_send_fragments(tap, l3, &iov, 1);
+}
+
 int tap_send_l4(struct tap *tap, const struct l3_spec *l3, const void *l4,
 		size_t l4len, int csum_off)
 {
-	bool v4 = inany_v4(l3->src);
-	size_t hdrlen = frame_l3_len(v4);
+	size_t hdrlen = frame_l3_len(inany_v4(l3->src));
 	struct batch *b;
-	uint32_t sum = 0;
 	uint8_t *p;
 
 	if (l4len > IPV4_MAX_LEN - sizeof(struct iphdr))
 		return -EMSGSIZE;
+	if (hdrlen - sizeof(struct ether_header) + l4len > tap_mtu(tap))
+		return tap_send_large_l4(tap, l3, l4, l4len, csum_off);
 	b = tap_reserve(tap, 1, hdrlen, l4len);
 	if (!b)
 		return -EAGAIN;
 	tap_push_l3(tap, &b->frame[0], l3, l4len);
 	p = b->frame[0].iov[0].iov_base;
 	memcpy(p, l4, l4len);
-	if (csum_off >= 0) {
-		uint16_t c;
-
-		if (l3->proto != IPPROTO_ICMP)
-			sum = frame_pseudo(l3, l4len);
-		c = csum(p, l4len, sum);
-		if (!c && l3->proto == IPPROTO_UDP)
-			c = 0xffff;
-		memcpy(p + csum_off, &c, sizeof(c));
-	}
+	if (csum_off >= 0)
+		tap_fill_csum(l3, p, l4len, csum_off);
 	tap_submit(tap, b, 1);
 	return 0;
 }

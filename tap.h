@@ -94,7 +94,7 @@ struct tap_upcalls {
 	void *ctx;
 };
 
-/* Counters, printed with --stats and on exit in debug mode */
+/* Counters */
 struct tap_stats {
 	uint64_t rx_frames, rx_short, rx_bad_len;
 	uint64_t tx_frames, tx_dropped, tx_blocked;
@@ -111,7 +111,7 @@ struct tap_stats {
  * @up:		Upward calls
  * @stats:	Counters
  * @batch:	The one batch that can be lent at a time
- * @rx_seq:	Backend private: read batches so far
+ * @ip_id:	Identification of the last packet sent in fragments; secret at start
  */
 struct tap {
 	const struct tap_ops *ops;
@@ -123,6 +123,7 @@ struct tap {
 	struct tap_upcalls up;
 	struct tap_stats stats;
 	struct batch batch;
+	uint32_t ip_id;
 };
 
 /* How the stream backend finds its peer: filled by conf */
@@ -197,12 +198,34 @@ void *tap_push_l3(struct tap *tap, struct frame *f, const struct l3_spec *l3,
  * @csum_off:	Offset of the checksum field in @l4, -1 if there is none to fill.
  *		ICMPv4 sums have no pseudo-header, all others have.
  *
- * For DHCP, NDP, ICMP and resets: convenience before speed.
+ * For DHCP, NDP, ICMP and resets: convenience before speed. What exceeds the MTU
+ * goes in fragments.
  *
  * Return: 0, -EAGAIN if the tap is blocked, -EMSGSIZE if larger than IP allows
  */
 int tap_send_l4(struct tap *tap, const struct l3_spec *l3, const void *l4,
 		size_t l4len, int csum_off);
+
+/**
+ * tap_mtu() - Largest IP packet for the guest's link
+ * @tap:	Tap
+ */
+size_t tap_mtu(const struct tap *tap);
+
+/**
+ * tap_send_fragments() - Send a packet larger than the MTU
+ * @tap:	Tap
+ * @l3:		Specification
+ * @iov:	L4 header, checksum complete, and payload
+ * @iovcnt:	Number of buffers
+ *
+ * Source: RFC 791 3.2, RFC 8200 4.5.
+ *
+ * Return: 0, -EMSGSIZE if larger than IP allows, -EAGAIN if the tap is blocked,
+ *	   perhaps after some fragments: the guest drops those in time
+ */
+int tap_send_fragments(struct tap *tap, const struct l3_spec *l3,
+		       const struct iovec *iov, size_t iovcnt);
 
 /**
  * tap_send_l2() - Send one small frame built elsewhere (ARP)

@@ -32,15 +32,12 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 
 #include "lib/csum.h"
 #include "lib/fdio.h"
 #include "lib/iov.h"
 #include "lib/log.h"
 #include "udp/internal.h"
-
-/* #syscalls getrandom */
 
 #define TIMEOUT_PATH        "/proc/sys/net/netfilter/nf_conntrack_udp_timeout"
 #define TIMEOUT_STREAM_PATH TIMEOUT_PATH "_stream"
@@ -78,8 +75,6 @@ int udp_init(struct udp *u)
 	if (!u->timeout_stream)
 		u->timeout_stream = timeout_ms(TIMEOUT_STREAM_PATH,
 					       TIMEOUT_STREAM_DEFAULT);
-	if (getrandom(&u->ip_id, sizeof(u->ip_id), GRND_NONBLOCK) < 0)
-		u->ip_id = (uint32_t)u->loop->now;
 	return 0;
 }
 

@@ -28,13 +28,11 @@ struct udp_list {
 
 /**
  * struct udp - UDP of one instance
- * @mtu:	Of the guest's link: larger datagrams are fragmented, 0: largest
  * @timeout:	Idle life of a flow, ms; 0: from nf_conntrack_udp_timeout
  * @timeout_stream: Idle life once it went both ways, ms; 0: from
  *		nf_conntrack_udp_timeout_stream
  * @lru:	Private. Flows in the order of use: without, with sockets
  * @waiting:	Private. Flows that wait for the tap
- * @ip_id:	Private. Identification of the last datagram fragmented
  * @reading:	Private. Flow being read, not to be evicted meanwhile;
  *		NULL once it is closed all the same (the guest left)
  *
@@ -47,10 +45,8 @@ struct udp {
 	struct fwd *fwd;
 	struct netns *netns;
 	const struct sock_features *features;
-	unsigned mtu;
 	uint64_t timeout, timeout_stream;
 	struct udp_list lru[2], waiting;
-	uint32_t ip_id;
 	const struct flow *reading;
 	struct udp_stats stats;
 };

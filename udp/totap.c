@@ -51,15 +51,10 @@ static size_t ip_len(bool v4)
 	return v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr);
 }
 
-static size_t mtu_of(const struct udp *u)
-{
-	return u->mtu ? u->mtu : TAP_MTU_MAX;
-}
-
 /* Most payload of a datagram that needs no fragments */
 static size_t payload_max(const struct udp *u, bool v4)
 {
-	return mtu_of(u) - ip_len(v4) - sizeof(struct udphdr);
+	return tap_mtu(u->tap) - ip_len(v4) - sizeof(struct udphdr);
 }
 
 /* Copy to the payload of a frame, at *pos */
@@ -99,42 +94,6 @@ static void push_headers(struct udp *u, struct frame *f,
 	f->len = f->hdrlen + len;
 }
 
-/* Make an IPv4 header, pushed for a whole packet, that of a fragment */
-static void mark_fragment4(struct frame *f, uint16_t id, size_t off, bool more)
-{
-	uint8_t *p = f->hdr + sizeof(struct ether_header);
-	struct iphdr ih;
-
-	memcpy(&ih, p, sizeof(ih));
-	ih.id = htons(id);
-	ih.frag_off = htons((uint16_t)(off / 8 | (more ? IP_MF : 0)));
-	ih.check = 0;
-	ih.check = csum(&ih, sizeof(ih), 0);
-	memcpy(p, &ih, sizeof(ih));
-}
-
-/* One fragment: @n bytes, from @off, of the UDP header and payload */
-static void push_fragment(struct udp *u, struct frame *f,
-			  const struct l3_spec *l3, size_t off, size_t n,
-			  bool more)
-{
-	struct l3_spec spec = *l3;
-	struct ip6_frag fh = { .ip6f_nxt = IPPROTO_UDP,
-			       .ip6f_offlg = htons((uint16_t)off),
-			       .ip6f_ident = htonl(u->ip_id) };
-
-	f->len = f->hdrlen + n;
-	if (inany_v4(l3->src)) {
-		tap_push_l3(u->tap, f, l3, n);
-		mark_fragment4(f, (uint16_t)u->ip_id, off, more);
-		return;
-	}
-	spec.proto = IPPROTO_FRAGMENT;
-	if (more)
-		fh.ip6f_offlg |= IP6F_MORE_FRAG;
-	memcpy(tap_push_l3(u->tap, f, &spec, sizeof(fh) + n), &fh, sizeof(fh));
-}
-
 /* UDP header with its sum over all of the payload */
 static void whole_header(struct udphdr *uh, const struct l3_spec *l3,
 			 in_port_t sport, in_port_t dport, const uint8_t *buf,
@@ -154,44 +113,18 @@ static bool send_fragments(struct udp *u, const struct l3_spec *l3,
 			   in_port_t sport, in_port_t dport, const uint8_t *buf,
 			   size_t len)
 {
-	bool v4 = inany_v4(l3->src);
-	size_t fraglen = v4 ? 0 : sizeof(struct ip6_frag);
-	size_t chunk = (mtu_of(u) - ip_len(v4) - fraglen) & ~(size_t)7;
-	size_t total = sizeof(struct udphdr) + len, off = 0;
 	struct udphdr uh;
+	struct iovec iov[2] = { { &uh, sizeof(uh) },
+				{ (void *)(uintptr_t)buf, len } };
+	int rc;
 
-	if (total > IPV4_MAX_LEN - (v4 ? sizeof(struct iphdr) : 0)) {
-		u->stats.tap_dropped++;
-		return true;
-	}
 	whole_header(&uh, l3, sport, dport, buf, len);
-	u->ip_id++;
-	u->stats.fragmented++;
-	while (off < total) {
-		unsigned want = (unsigned)((total - off + chunk - 1) / chunk);
-		struct batch *b;
-		unsigned i;
-
-		b = tap_reserve(u->tap, want, frame_l3_len(v4) + fraglen,
-				chunk);
-		if (!b)
-			return false;
-		for (i = 0; i < b->n && off < total; i++) {
-			size_t n = total - off < chunk ? total - off : chunk;
-			struct frame *f = &b->frame[i];
-			size_t pos = 0, skip = 0;
-
-			if (!off)
-				put(f, &pos, &uh, sizeof(uh));
-			else
-				skip = off - sizeof(uh);
-			put(f, &pos, buf + skip, n - pos);
-			push_fragment(u, f, l3, off, n, off + n < total);
-			off += n;
-		}
-		tap_submit(u->tap, b, i);
-	}
-	return true;
+	rc = tap_send_fragments(u->tap, l3, iov, 2);
+	if (rc == -EMSGSIZE)
+		u->stats.tap_dropped++;
+	else
+		u->stats.fragmented++;
+	return rc != -EAGAIN;
 }
 
 bool udp_tap_datagram(struct udp *u, const struct flowside *tap,

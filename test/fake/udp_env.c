@@ -178,8 +178,7 @@ int udp_env_reset(void **state)
 				.flows = &udp_env.flows,
 				.fwd = &udp_env.fwd,
 				.netns = &udp_env.netns,
-				.features = &udp_env.features,
-				.mtu = TAP_MTU_MAX };
+				.features = &udp_env.features };
 	return udp_init(&udp_env.udp);
 }
 
@@ -389,7 +388,7 @@ static uint8_t *next_packet(struct udp_env_dgram *d, size_t *len, size_t *off,
 
 	assert_true(tap_mem.gso_size[next_frame] ||
 		    tap_mem.len[next_frame] <=
-			    udp_env.udp.mtu + sizeof(struct ether_header));
+			    tap_mtu(&udp_env.tap) + sizeof(struct ether_header));
 	d->gso_size = tap_mem.gso_size[next_frame++];
 	memcpy(&eh, p, sizeof(eh));
 	p += sizeof(eh);

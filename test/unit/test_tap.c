@@ -244,9 +244,19 @@ static void test_send_l4_odd(void **state)
 	assert_memory_equal(tap_mem.frame[0] + L4_OFF4, dgram, 8);
 	tap_mem_reset();
 
+	/* more than the MTU: fragments of 1480 bytes, the last of 395 */
+	guest.offer.mtu = 1500;
 	assert_int_equal(tap_send_l4(&tap, &l3, dgram, 65515, 6), 0);
-	assert_int_equal(tap_mem.len[0], 14 + 65535);
+	assert_int_equal(tap_mem.n, 45);
+	assert_int_equal(tap_mem.len[0], 14 + 1500);
+	assert_int_equal(tap_mem.len[44], 14 + 20 + 395);
+	assert_int_equal(tap_mem.frame[0][20] << 8 | tap_mem.frame[0][21],
+			 IP_MF);
+	assert_int_equal(tap_mem.frame[44][20] << 8 | tap_mem.frame[44][21],
+			 44 * 1480 / 8);
 	assert_int_equal(tap_send_l4(&tap, &l3, dgram, 65516, 6), -EMSGSIZE);
+	tap_mem_reset();
+	assert_int_equal(tap_send_l4(&tap, &l3, dgram, 8, 6), 0);
 	tap_mem.blocked = true;
 	assert_int_equal(tap_send_l4(&tap, &l3, dgram, 8, 6), -EAGAIN);
 	assert_int_equal(tap_send_l2(&tap, dgram, 42), -EAGAIN);

@@ -367,7 +367,7 @@ static void fragments(const char *peer)
 		size_t room = c[i].mtu - (strchr(peer, ':') ? 40 : 20) - 8;
 		struct udp_env_dgram d;
 
-		udp_env.udp.mtu = c[i].mtu;
+		udp_env.guest.offer.mtu = c[i].mtu;
 		udp_env_send_to(fd, peer, 5000, "before", 6);
 		udp_env_send_to(fd, peer, 5000, big, c[i].len);
 		udp_env_send_to(fd, peer, 5000, big, 30);
