@@ -328,6 +328,17 @@ static void signals_watch(struct passt *p)
 		die("Cannot watch signals: %s", errstr(errno));
 }
 
+/* A signal taken by signalfd arrives even if it is ignored, as nohup(1) makes
+ * SIGHUP, and shells SIGINT for what runs behind them: do not take it then
+ */
+static void signal_take(sigset_t *set, int sig)
+{
+	struct sigaction act;
+
+	if (sigaction(sig, NULL, &act) || act.sa_handler != SIG_IGN)
+		sigaddset(set, sig);
+}
+
 /* Events that end us, and of the command; before anything is forked */
 static void signals_init(struct passt *p)
 {
@@ -336,8 +347,8 @@ static void signals_init(struct passt *p)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	signal_take(&set, SIGINT);
+	signal_take(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	p->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -662,12 +673,12 @@ int main(int argc, char **argv)
 	conf_early(&p->conf, argc, argv);
 	fds_init(p);
 
+	conf_parse(&p->conf, argc, argv);
 	rc = loop_init(&p->loop, handlers, &hooks);
 	if (rc)
 		die("Cannot create epoll instance: %s", errstr(rc));
 	sock_probe(&p->features);
 	netns_init(&p->netns);
-	conf_parse(&p->conf, argc, argv);
 	rc = log_open(p->conf.name, &p->conf.log);
 	if (rc)
 		die("Cannot open log file %s: %s", p->conf.log.file,
