@@ -356,6 +356,18 @@ static void signals_init(struct passt *p)
 		die("Cannot watch signals: %s", errstr(errno));
 }
 
+/* Did one of those that end us arrive, and wait? */
+static bool signal_pending(void)
+{
+	sigset_t set;
+
+	return !sigpending(&set) &&
+	       (sigismember(&set, SIGTERM) == 1 ||
+		sigismember(&set, SIGQUIT) == 1 ||
+		sigismember(&set, SIGINT) == 1 ||
+		sigismember(&set, SIGHUP) == 1);
+}
+
 /* What --exit-fd names, to be called while somebody hears of errors. What is
  * written to it does not matter, hence no EPOLLIN
  */
@@ -543,7 +555,8 @@ _Noreturn static void parent_main(struct passt *p, pid_t child, int told)
 
 	if (read_all(told, &ok, 1) != 1)
 		_exit(EXIT_FAILURE);
-	if (tell_ready(p, child)) {
+	/* Who told us to end meanwhile does not know of the child */
+	if (signal_pending() || tell_ready(p, child)) {
 		kill(child, SIGKILL);
 		_exit(EXIT_FAILURE);
 	}

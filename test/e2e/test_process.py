@@ -505,6 +505,29 @@ def test_blocked_signals(launch):
     assert proc.wait(5) == 0
 
 
+@pytest.mark.parametrize("sig", SIGNALS)
+@pytest.mark.parametrize("mode", MODES)
+def test_signal_while_starting(launch, net, mode, sig):
+    """A caller that gives up before all is ready leaves nobody behind."""
+    port = net.port()
+    argv = launch.argv(mode, "-t", port)
+    with net.host.sock(socket.AF_INET) as s:
+        s.bind(("0.0.0.0", port))       # a moment is waited for such a port
+        s.listen()
+        proc = launch.start(argv)
+        wait_for(lambda: blocked(proc.pid) & 1 << (sig - 1), "signals taken")
+        proc.send_signal(sig)
+    assert proc.wait(10) != 0
+    wait_for(lambda: not running(argv), "end of all processes", timeout=5)
+
+
+def blocked(pid):
+    """Mask of the signals a process blocks, bit 0 is signal 1."""
+    with open("/proc/%d/status" % pid, encoding="ascii") as f:
+        return int(re.search(r"^SigBlk:\s+(\w+)$", f.read(), re.M).group(1),
+                   16)
+
+
 # --- Messages ---
 
 LOG_LINE = re.compile(r"\d+\.\d{4}: (ERROR|WARNING|INFO|DEBUG|TRACE): .+")
