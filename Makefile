@@ -9,6 +9,8 @@ prefix	?= /usr/local
 bindir	?= $(prefix)/bin
 mandir	?= $(prefix)/share/man
 docdir	?= $(prefix)/share/doc/passt
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+zshcompdir ?= $(prefix)/share/zsh/site-functions
 
 # SANITIZE=1 adds address and undefined behaviour checks. Objects of every
 # compiler and flavour live apart, so that none has to be cleaned for another.
@@ -48,6 +50,7 @@ LIB	:= $(O)/libpasst.a
 LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -DVERSION='"lint"'
 BINS	:= passt pasta qrap
 MANS	:= $(wildcard *.1)
+COMPS	:= $(O)/completion/passt $(O)/completion/_passt
 UNIT	:= $(patsubst test/unit/%.c,$(O)/test/unit/%,\
 	     $(wildcard test/unit/test_*.c))
 FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
@@ -87,6 +90,16 @@ $(KHDRS):
 		gcc -E -x c - | sed -n 's/^# 1 "\(.*asm\/types.h\)".*/\1/p' | \
 		head -n 1)) $@/asm
 endif
+
+# Made by asking the program itself; RUN, such as qemu-arm, if it is for another
+# machine than this one
+$(O)/completion/passt $(O)/completion/_passt: $(O)/passt \
+		contrib/completion/generate
+	@mkdir -p $(@D)
+	ln -sf passt $(O)/pasta
+	contrib/completion/generate $(if $(findstring _,$(@F)),zsh,bash) $(O) \
+		>$@.new
+	mv $@.new $@
 
 # Every unit test links what it needs of the program's objects and the fakes
 $(LIB): $(filter-out $(O)/passt.o,$(OBJS)) $(FAKES)
@@ -129,18 +142,24 @@ lint:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-install: all
+install: all $(COMPS)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 \
-		$(DESTDIR)$(docdir)
+		$(DESTDIR)$(docdir) $(DESTDIR)$(bashcompdir) \
+		$(DESTDIR)$(zshcompdir)
 	install -m 755 passt qrap $(DESTDIR)$(bindir)/
 	ln -sf passt $(DESTDIR)$(bindir)/pasta
 	install -m 644 $(MANS) $(DESTDIR)$(mandir)/man1/
 	ln -sf passt.1 $(DESTDIR)$(mandir)/man1/pasta.1
 	install -m 644 README.md $(DESTDIR)$(docdir)/
+	install -m 644 $(O)/completion/passt $(DESTDIR)$(bashcompdir)/
+	ln -sf passt $(DESTDIR)$(bashcompdir)/pasta
+	install -m 644 $(O)/completion/_passt $(DESTDIR)$(zshcompdir)/
 
 uninstall:
 	cd $(DESTDIR)$(bindir) && rm -f $(BINS)
 	cd $(DESTDIR)$(mandir)/man1 && rm -f $(MANS) pasta.1
+	rm -f $(DESTDIR)$(bashcompdir)/passt $(DESTDIR)$(bashcompdir)/pasta \
+		$(DESTDIR)$(zshcompdir)/_passt
 
 clean:
 	rm -rf build $(BINS)

@@ -178,7 +178,7 @@ static void conf_defaults(struct conf *c)
 	c->log.level = LOG_INFO;
 	c->log.file_size = LOG_SIZE_DEFAULT;
 	c->stream.fd = -1;
-	c->ready_fd = -1;
+	c->ready_fd = c->exit_fd = -1;
 	c->isolation.uid = (uid_t)-1;
 	c->isolation.gid = (gid_t)-1;
 	c->given.len4 = c->given.mask4 = -1;

@@ -59,6 +59,7 @@ struct conf_given {
  * struct conf - All options, const once conf_derive() is done
  * @name:	Base name of argv[0]
  * @ready_fd:	--ready-fd: "1\n" goes there when all is set up, -1: none
+ * @exit_fd:	--exit-fd: we quit when its other end is closed, -1: none
  * @ipv6:	The kernel has IPv6
  * @local4, @local6: Link-local configuration: the host has no such network
  * @if4, @if6:	Names of the template interfaces, empty: none
@@ -81,7 +82,7 @@ struct conf {
 	bool foreground;
 	const char *pcap, *pid_file;
 	unsigned stats; /* seconds between tables, 0: none */
-	int ready_fd;
+	int ready_fd, exit_fd;
 	bool ipv6;
 	bool local4, local6;
 	char if4[IFNAMSIZ], if6[IFNAMSIZ];
@@ -93,10 +94,10 @@ struct conf {
  * @conf:	Zeroed and filled with defaults
  * @argc, @argv: Of main()
  *
- * @conf->stream.fd and @conf->ready_fd are final after this: the caller may
- * move the descriptors, and must keep them open.
+ * @conf->stream.fd, @conf->ready_fd and @conf->exit_fd are final after this: the
+ * caller may move the descriptors, and must keep them open.
  *
- * Exits with a message if argv[0] names no mode or --fd is no descriptor.
+ * Exits with a message if argv[0] names no mode or one of them is no descriptor.
  */
 void conf_early(struct conf *conf, int argc, char **argv);
 

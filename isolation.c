@@ -166,6 +166,9 @@ void isolation_initial(const int *keep, unsigned n)
 	}
 	act = (struct sigaction){ .sa_handler = SIG_IGN };
 	sigaction(SIGPIPE, &act, NULL);
+	/* Ignored, children are gone before anybody knows their status */
+	act.sa_handler = SIG_DFL;
+	sigaction(SIGCHLD, &act, NULL);
 
 	if (!getrlimit(RLIMIT_NOFILE, &inherited.nofile)) {
 		lim = inherited.nofile;

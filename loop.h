@@ -12,6 +12,7 @@
 enum epoll_type {
 	EPOLL_NONE,
 	EPOLL_SIGNAL,	  /* signalfd: SIGTERM, SIGCHLD, ... */
+	EPOLL_EXIT,	  /* --exit-fd */
 	EPOLL_TAP,	  /* link to the guest */
 	EPOLL_TAP_LISTEN, /* UNIX socket QEMU connects to */
 	EPOLL_NETNS,	  /* target namespace: pidfd, inotify */

@@ -7,19 +7,22 @@
  *
  * The order of main() is given by who may do what when:
  *
- *  - descriptors and limits first, before anything is opened;
+ *  - descriptors and limits first, before anything is opened: those we are
+ *    handed may have any number, and must not be taken for 0 to 2;
  *  - options, host state, files: as whoever started us;
  *  - listening sockets of the host, before privileges are given up, because a
  *    low port may need one;
  *  - pasta: the target namespace, tap device, addresses (pasta.c tells more);
  *  - empty root, other namespaces; then the fork into the background, whose
- *    parent leaves with 0 once the child says that all is ready;
+ *    parent leaves with 0 once the child says that all is ready: whoever
+ *    waits for one of exit status, PID file, --ready-fd, finds them all;
  *  - the loop.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -39,6 +42,7 @@
 #include "isolation.h"
 #include "lib/fdio.h"
 #include "lib/log.h"
+#include "lib/notify.h"
 #include "loop.h"
 #include "ndp.h"
 #include "netns.h"
@@ -85,6 +89,7 @@ static struct passt {
 	struct pcap pcap;
 	int signals;  /* signalfd */
 	int pid_file; /* -1: none */
+	int notify;   /* service manager, -1: none */
 } passt;
 
 /*
@@ -126,9 +131,25 @@ static void signal_event(void *ctx, union epoll_ref ref, uint32_t events)
 		loop_quit(&p->loop, EXIT_SUCCESS);
 }
 
+/* Whoever holds the other end of --exit-fd let go of it, or died */
+static void exit_event(void *ctx, union epoll_ref ref, uint32_t events)
+{
+	struct passt *p = ctx;
+
+	(void)ref;
+	(void)events;
+	loop_del(&p->loop, p->conf.exit_fd);
+	info("The other end of --exit-fd was closed, so are we");
+	if (p->conf.mode == MODE_PASTA)
+		pasta_signal(&p->pasta, SIGTERM, false);
+	else
+		loop_quit(&p->loop, EXIT_SUCCESS);
+}
+
 static const struct loop_handler handlers[EPOLL_TYPES] = {
 	[EPOLL_NONE] = { "none", NULL, NULL },
 	[EPOLL_SIGNAL] = { "signal", signal_event, &passt },
+	[EPOLL_EXIT] = { "exit", exit_event, &passt },
 	[EPOLL_TAP] = { "tap", tap_event, &passt.tap },
 	[EPOLL_TAP_LISTEN] = { "tap listener", tap_listen_event, &passt.tap },
 	[EPOLL_NETNS] = { "namespace", pasta_netns_event, &passt.pasta },
@@ -307,6 +328,17 @@ static void signals_watch(struct passt *p)
 		die("Cannot watch signals: %s", errstr(errno));
 }
 
+/* A signal taken by signalfd arrives even if it is ignored, as nohup(1) makes
+ * SIGHUP, and shells SIGINT for what runs behind them: do not take it then
+ */
+static void signal_take(sigset_t *set, int sig)
+{
+	struct sigaction act;
+
+	if (sigaction(sig, NULL, &act) || act.sa_handler != SIG_IGN)
+		sigaddset(set, sig);
+}
+
 /* Events that end us, and of the command; before anything is forked */
 static void signals_init(struct passt *p)
 {
@@ -315,13 +347,57 @@ static void signals_init(struct passt *p)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	signal_take(&set, SIGINT);
+	signal_take(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	p->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (p->signals < 0)
 		die("Cannot watch signals: %s", errstr(errno));
+}
+
+/* Did one of those that end us arrive, and wait? */
+static bool signal_pending(void)
+{
+	sigset_t set;
+
+	return !sigpending(&set) &&
+	       (sigismember(&set, SIGTERM) == 1 ||
+		sigismember(&set, SIGQUIT) == 1 ||
+		sigismember(&set, SIGINT) == 1 ||
+		sigismember(&set, SIGHUP) == 1);
+}
+
+/* What --exit-fd names, to be called while somebody hears of errors. What is
+ * written to it does not matter, hence no EPOLLIN
+ */
+static void exit_watch(struct passt *p)
+{
+	union epoll_ref ref = { .type = EPOLL_EXIT };
+	int rc;
+
+	if (p->conf.exit_fd < 0)
+		return;
+	rc = loop_add(&p->loop, p->conf.exit_fd, EPOLLRDHUP, ref);
+	if (rc)
+		die("Cannot watch descriptor of --exit-fd: %s%s", errstr(rc),
+		    rc == -EPERM ? ": it is neither pipe nor socket" : "");
+}
+
+/* The service manager, if it is for us: in background we exit instead, and what
+ * pasta runs can speak for itself
+ */
+static int notify_connect(const struct passt *p)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	int fd;
+
+	if (!path || !p->conf.foreground || p->conf.pasta.spawn)
+		return -1;
+	fd = notify_open(path);
+	if (fd < 0)
+		warn("Cannot notify $NOTIFY_SOCKET, %s: %s", path, errstr(fd));
+	return fd;
 }
 
 /* Table of flows, as many as there can be descriptors */
@@ -406,6 +482,7 @@ static void files_open(struct passt *p)
 			die("Couldn't open PID file %s: %s", path,
 			    errstr(errno));
 	}
+	p->notify = notify_connect(p);
 	if (p->conf.pcap && !pcap_open(&p->pcap, p->conf.pcap))
 		p->tap.pcap = &p->pcap;
 }
@@ -442,17 +519,48 @@ static void passt_setup(struct passt *p)
 		exit(EXIT_FAILURE);
 }
 
-/* Decimal PID and newline */
-static void pid_write(int fd, pid_t pid)
+/* Decimal PID and newline; then all that outsiders may wait for is there, and
+ * those who wait for a word get it. Return: 0, or -errno after a message
+ */
+static int tell_ready(struct passt *p, pid_t pid)
 {
 	char buf[16];
-	int len = snprintf(buf, sizeof(buf), "%d\n", pid);
+	int len = snprintf(buf, sizeof(buf), "%d\n", pid), rc;
 
-	if (fd < 0)
-		return;
-	if (write_all(fd, buf, (size_t)len))
-		err("Cannot write PID file: %s", errstr(errno));
-	close(fd);
+	if (p->pid_file >= 0) {
+		rc = write_all(p->pid_file, buf, (size_t)len);
+		close(p->pid_file);
+		if (rc) {
+			err("Cannot write PID file %s: %s", p->conf.pid_file,
+			    errstr(rc));
+			return rc;
+		}
+	}
+	if (p->conf.ready_fd >= 0) {
+		write_all(p->conf.ready_fd, "1\n", 2);
+		close(p->conf.ready_fd);
+	}
+	if (p->notify >= 0) {
+		rc = notify_ready(p->notify);
+		if (rc)
+			warn("Cannot notify service manager: %s", errstr(rc));
+	}
+	return 0;
+}
+
+/* The process we were started as, once @child serves: leaves when told to */
+_Noreturn static void parent_main(struct passt *p, pid_t child, int told)
+{
+	char ok;
+
+	if (read_all(told, &ok, 1) != 1)
+		_exit(EXIT_FAILURE);
+	/* Who told us to end meanwhile does not know of the child */
+	if (signal_pending() || tell_ready(p, child)) {
+		kill(child, SIGKILL);
+		_exit(EXIT_FAILURE);
+	}
+	_exit(EXIT_SUCCESS);
 }
 
 /* The child serves; the parent leaves as soon as it is told that all is ready.
@@ -462,7 +570,6 @@ static int background(struct passt *p)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int pipe_fd[2];
-	char ok = 0;
 	pid_t pid;
 
 	if (null < 0 || pipe2(pipe_fd, O_CLOEXEC))
@@ -474,36 +581,40 @@ static int background(struct passt *p)
 		die("Cannot go to background: %s", errstr(errno));
 	if (pid) {
 		close(pipe_fd[1]);
-		if (read_all(pipe_fd[0], &ok, 1) != 1)
-			_exit(EXIT_FAILURE);
-		pid_write(p->pid_file, pid);
-		_exit(EXIT_SUCCESS);
+		parent_main(p, pid, pipe_fd[0]);
 	}
 	close(pipe_fd[0]);
 	setsid();
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
+	close(null);
 	/* messages still go to stderr, until all is ready */
-	return fcntl(pipe_fd[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return pipe_fd[1];
 }
 
-/* Nothing can fail any more: tell whoever waits */
-static void ready(struct passt *p, int parent)
+/* Nothing of ours can fail any more: tell whoever waits, in background by the
+ * parent. Return: 0, or -errno after a message
+ */
+static int ready(struct passt *p, int parent)
 {
-	if (parent >= 0) {
-		write_all(parent, "1", 1);
-		close(parent);
+	if (parent < 0) {
+		int rc = tell_ready(p, getpid());
+
+		if (rc)
+			return rc;
+	} else {
 		log_background();
 		dup2(STDIN_FILENO, STDERR_FILENO);
-	} else {
-		pid_write(p->pid_file, getpid());
-	}
-	if (p->conf.ready_fd >= 0) {
-		write_all(p->conf.ready_fd, "1\n", 2);
-		close(p->conf.ready_fd);
+		if (p->pid_file >= 0)
+			close(p->pid_file);
+		if (p->conf.ready_fd >= 0)
+			close(p->conf.ready_fd);
+		write_all(parent, "1", 1);
+		close(parent);
 	}
 	if (p->conf.mode == MODE_PASTA)
 		pasta_go(&p->pasta);
+	return 0;
 }
 
 /* From a command line to the loop. Return: exit status */
@@ -519,6 +630,7 @@ static int run(struct passt *p)
 		     pasta ? &p->netns : NULL, &p->loop))
 		die("Cannot map table of listeners: %s", errstr(ENOMEM));
 	protocols_init(p);
+	exit_watch(p);
 	if (fwd_listen(&p->fwd, PIF_HOST))
 		return EXIT_FAILURE;
 	if (pasta)
@@ -537,27 +649,49 @@ static int run(struct passt *p)
 	if (pasta && pasta_watch(&p->pasta))
 		return EXIT_FAILURE;
 	fwd_scan_start(&p->fwd);
-	ready(p, parent);
+	if (ready(p, parent))
+		return EXIT_FAILURE;
 
 	return loop_run(&p->loop);
+}
+
+/* Descriptors we were handed go out of the way of the standard ones, and what
+ * goes to those does not get to the guest. All others are closed.
+ */
+static void fds_init(struct passt *p)
+{
+	int *const given[] = { &p->conf.stream.fd, &p->conf.ready_fd,
+			       &p->conf.exit_fd };
+	const unsigned n = sizeof(given) / sizeof(given[0]);
+	int keep[sizeof(given) / sizeof(given[0])];
+	int stream = p->conf.stream.fd;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (*given[i] >= 0 && *given[i] <= STDERR_FILENO)
+			*given[i] = fcntl(*given[i], F_DUPFD_CLOEXEC,
+					  STDERR_FILENO + 1);
+		keep[i] = *given[i];
+	}
+	if (stream != p->conf.stream.fd)
+		close(stream);
+	isolation_initial(keep, n);
 }
 
 int main(int argc, char **argv)
 {
 	struct passt *p = &passt;
-	int keep[2], rc;
+	int rc;
 
 	conf_early(&p->conf, argc, argv);
-	keep[0] = p->conf.stream.fd;
-	keep[1] = p->conf.ready_fd;
-	isolation_initial(keep, 2);
+	fds_init(p);
 
+	conf_parse(&p->conf, argc, argv);
 	rc = loop_init(&p->loop, handlers, &hooks);
 	if (rc)
 		die("Cannot create epoll instance: %s", errstr(rc));
 	sock_probe(&p->features);
 	netns_init(&p->netns);
-	conf_parse(&p->conf, argc, argv);
 	rc = log_open(p->conf.name, &p->conf.log);
 	if (rc)
 		die("Cannot open log file %s: %s", p->conf.log.file,

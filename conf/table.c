@@ -44,6 +44,9 @@ const struct conf_opt conf_opts[] = {
 	  "Write the process ID to FILE once all is set up" },
 	{ "ready-fd", 0, IN_BOTH | EARLY, "FD", set_fd, AT(ready_fd),
 	  "Write \"1\" and a newline to FD once all is set up" },
+	{ "exit-fd", 0, IN_BOTH | EARLY, "FD", set_fd, AT(exit_fd),
+	  "Quit when the other end of the pipe or socket FD is\n"
+	  "closed" },
 	{ "chroot-fallback", 0, IN_BOTH, NULL, set_flag,
 	  AT(isolation.chroot_fallback),
 	  "Use chroot() if pivot_root() fails (initramfs)" },

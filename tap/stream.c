@@ -108,28 +108,6 @@ static int stream_connect(struct tap *tap, int fd)
 	return 0;
 }
 
-static void stream_accept(struct tap *tap, uint32_t events)
-{
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-	int fd;
-
-	(void)events;
-	fd = accept4(stream.listen, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return;
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	if (tap->fd >= 0) {
-		warn_limited("Second client (PID %d) turned away: one guest is "
-			     "connected already", cred.pid);
-		close(fd);
-		return;
-	}
-	info("Accepted connection from PID %d", cred.pid);
-	if (stream_connect(tap, fd))
-		close(fd);
-}
-
 /* Send what waits in the arena. Return: false if the socket took not all */
 static bool stream_send(struct tap *tap)
 {
@@ -308,6 +286,45 @@ static void stream_event(struct tap *tap, uint32_t events)
 	}
 	if (tap->fd >= 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		stream_read(tap);
+}
+
+/* Somebody new is there: the present client may have left without our knowing,
+ * as both become known in one turn, in any order. What it left and its end are
+ * two reads.
+ */
+static void stream_last_words(struct tap *tap)
+{
+	stream_read(tap);
+	if (tap->fd >= 0)
+		stream_read(tap);
+}
+
+static void stream_accept(struct tap *tap, uint32_t events)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+	int fd;
+
+	(void)events;
+	fd = accept4(stream.listen, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (tap->fd >= 0)
+		stream_last_words(tap);
+	if (stream.one_off && tap->loop->quit) {
+		close(fd);
+		return;
+	}
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	if (tap->fd >= 0) {
+		warn_limited("Second client (PID %d) turned away: one guest is "
+			     "connected already", cred.pid);
+		close(fd);
+		return;
+	}
+	info("Accepted connection from PID %d", cred.pid);
+	if (stream_connect(tap, fd))
+		close(fd);
 }
 
 /* Is somebody serving this path? */

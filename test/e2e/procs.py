@@ -8,6 +8,7 @@ import subprocess
 import time
 
 USER_ID = 4711          # an ordinary user; needs no entry in /etc/passwd
+NOBODY_ID = 65534
 
 
 def wait_for(cond, what="condition", timeout=20, step=0.005):
@@ -24,13 +25,15 @@ def wait_for(cond, what="condition", timeout=20, step=0.005):
 
 
 def as_user(argv, user):
-    """Prefix argv so that it runs as 'root', 'user' or 'userns-root'."""
+    """Prefix argv so that it runs as 'root', 'user', 'nobody' or
+    'userns-root'."""
     argv = list(map(str, argv))
-    plain = ["setpriv", "--reuid=%d" % USER_ID, "--regid=%d" % USER_ID,
+    uid = NOBODY_ID if user == "nobody" else USER_ID
+    plain = ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid,
              "--clear-groups", "--inh-caps=-all", "--"]
     if user == "root":
         return argv
-    if user == "user":
+    if user in ("user", "nobody"):
         return plain + argv
     if user == "userns-root":
         return plain + ["unshare", "--user", "--map-root-user", "--"] + argv

@@ -148,6 +148,36 @@ def test_reconnect(passt):
         served(p)
 
 
+def test_reconnect_at_once(passt):
+    """A client leaves and the next one comes in the same moment, as when QEMU
+    reconnects: not mistaken for a second one."""
+    p = passt()
+    for last_words in (b"", encap(ARP_REQUEST) * 3, encap(ARP_REQUEST)[:20]):
+        with Guest(p.path) as g:
+            g.alive()
+            os.kill(p.pid, signal.SIGSTOP)
+            # the listener becomes ready first, so that it is handled first
+            after = Guest(p.path)
+            g.send_raw(last_words)
+        os.kill(p.pid, signal.SIGCONT)
+        with after:
+            after.alive()
+    assert "turned away" not in p.text()
+
+
+def test_one_off_successor(passt):
+    """--one-off: nobody comes after the first one, however quickly."""
+    p = passt("-1")
+    with Guest(p.path) as g:
+        g.alive()
+        os.kill(p.pid, signal.SIGSTOP)
+        after = Guest(p.path)
+    os.kill(p.pid, signal.SIGCONT)
+    with after:
+        assert p.proc.wait(10) == 0
+        assert after.closed()
+
+
 def test_reconnect_cut_frame(passt):
     """A client leaves in the middle of a frame: the next one begins anew."""
     # Others put what they kept before the first frame of the next client.

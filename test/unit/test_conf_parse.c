@@ -183,6 +183,7 @@ static const struct {
 	{ "passt|--fd|x", "Invalid --fd: --fd 'x', expected the number of an" },
 	{ "passt|-F999", "Invalid --fd: --fd '999', expected the number of" },
 	{ "passt|--ready-fd|-1", "Invalid --ready-fd: --ready-fd '-1', expec" },
+	{ "pasta|--exit-fd|x", "Invalid --exit-fd: --exit-fd 'x', expected" },
 	{ "passt|-s|" LONG64 LONG64, "Invalid socket path: --socket '0123" },
 	{ "passt|--log-file=", "Empty value: --log-file '', expected PATH" },
 	/* together */
@@ -351,14 +352,16 @@ static void test_passt(void **state)
 	assert_false(conf.log.use_stderr);
 	assert_int_equal(conf.stream.fd, -1);
 	assert_int_equal(conf.ready_fd, -1);
+	assert_int_equal(conf.exit_fd, -1);
 	assert_false(conf.stream.one_off || conf.foreground || conf.fwd.pasta);
 	assert_false(conf.dhcp.no_dns || conf.ndp.no_dns);
 	assert_int_equal(conf.fwd.host.n, 0);
 	assert_true(conf.guest.v4.on);
 
-	parse("passt|-F|1|--ready-fd=2|-s|/x|-d|-t|80|-u|53|-4");
+	parse("passt|-F|1|--ready-fd=2|--exit-fd|0|-s|/x|-d|-t|80|-u|53|-4");
 	assert_int_equal(conf.stream.fd, 1);
 	assert_int_equal(conf.ready_fd, 2);
+	assert_int_equal(conf.exit_fd, 0);
 	assert_true(conf.stream.one_off);
 	assert_int_equal(conf.log.level, LOG_DEBUG);
 	assert_true(conf.log.use_stderr);
