@@ -135,6 +135,23 @@ static void check_template(size_t i)
 }
 
 /* Each with next hops of objects spelled out in routes, and not */
+/* The other end of a veth pair is told of a change some time later */
+static void wait_no_carrier(const char *name)
+{
+	struct nl_link link;
+	int i;
+
+	for (i = 0; i < 500; i++) {
+		assert_int_equal(
+			nl_link_get(&host.nl, world_ifi(&host, name), &link),
+			0);
+		if (!(link.flags & IFF_RUNNING))
+			return;
+		usleep(10000);
+	}
+	fail_msg("%s still has a carrier", name);
+}
+
 static void test_templates(void **state)
 {
 	const char *compat;
@@ -158,6 +175,8 @@ static void test_templates(void **state)
 					 "address add 198.51.100.1/24 dev d1");
 			print_message("%zu: %s\n", i, templates[i].setup);
 			world_ip(&host, templates[i].setup);
+			if (strstr(templates[i].setup, "p1 down"))
+				wait_no_carrier("d1");
 			check_template(i);
 			world_teardown(NULL);
 			assert_int_equal(world_setup(NULL), 0);
