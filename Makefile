@@ -61,12 +61,14 @@ FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 	fuzz fuzz-run
 all: $(BINS)
 
-passt: $(O)/passt
-	cp -f $< $@
+# Whatever was built last, of any flavour, and however old it is
+passt: $(O)/passt FORCE
+	@cmp -s $< $@ || { echo cp -f $< $@; cp -f $< $@; }
 pasta: passt
 	ln -sf passt $@
-qrap: $(O)/qrap
-	cp -f $< $@
+qrap: $(O)/qrap FORCE
+	@cmp -s $< $@ || { echo cp -f $< $@; cp -f $< $@; }
+FORCE:
 
 static:
 	$(MAKE) STATIC=1
@@ -165,6 +167,6 @@ clean:
 	rm -rf build $(BINS)
 
 # Objects of tests are no by-products to be thrown away
-.SECONDARY:
+.PRECIOUS: $(O)/%.o
 
 -include $(shell find build -name '*.d' 2>/dev/null)
