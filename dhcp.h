@@ -13,7 +13,7 @@ struct tap;
 
 /* Filled by conf */
 struct dhcp_opts {
-	bool no_dns;	/* do not hand out nameservers */
+	bool no_dns;    /* do not hand out nameservers */
 	bool no_search; /* do not hand out the search list */
 };
 

@@ -142,7 +142,9 @@ static bool ether_ip4(struct ether *e, struct packet *p, struct packet_group *k)
 	if (!(ih->frag_off & htons(IP_MF | IP_OFFMASK)))
 		return true;
 
-	f = (struct frag){ .src = k->src, .dst = k->dst, .proto = k->proto,
+	f = (struct frag){ .src = k->src,
+			   .dst = k->dst,
+			   .proto = k->proto,
 			   .id = ntohs(ih->id),
 			   .off = (uint16_t)(ntohs(ih->frag_off) << 3),
 			   .more = ih->frag_off & htons(IP_MF) };
@@ -185,8 +187,10 @@ static bool ether_ip6_frag(struct ether *e, struct packet *p,
 	/* Fragments of fragments: nobody sends them for good */
 	if (p->joined)
 		return ether_drop(e, ETHER_FRAGMENT);
-	f = (struct frag){ .src = k->src, .dst = k->dst,
-			   .proto = fh->ip6f_nxt, .id = ntohl(fh->ip6f_ident),
+	f = (struct frag){ .src = k->src,
+			   .dst = k->dst,
+			   .proto = fh->ip6f_nxt,
+			   .id = ntohl(fh->ip6f_ident),
 			   .off = ntohs(fh->ip6f_offlg & IP6F_OFF_MASK),
 			   .more = fh->ip6f_offlg & IP6F_MORE_FRAG };
 	if (!ether_join(e, p, &f, ih, sizeof(*ih)))
@@ -316,9 +320,11 @@ static const struct ether_l4 *ether_row(struct ether *e,
 		ether_drop(e, ETHER_PROTO);
 		return NULL;
 	}
-	if (inany_is_unspecified(&k->src) ? !r->any_src :
-	    !inany_is_unicast(&k->src) || inany_is_loopback(&k->src) ||
-	    inany_equals(&k->src, &gif->our)) {
+	if (inany_is_unspecified(&k->src)
+		    ? !r->any_src
+		    : !inany_is_unicast(&k->src) ||
+			      inany_is_loopback(&k->src) ||
+			      inany_equals(&k->src, &gif->our)) {
 		ether_drop(e, ETHER_BAD_SRC);
 		return NULL;
 	}

@@ -58,11 +58,11 @@ struct packet_group {
 /* Who takes a group: rows are tried in order, the first that matches wins */
 struct ether_l4 {
 	const char *name;
-	sa_family_t af;	   /* AF_UNSPEC: both */
-	uint8_t proto;	   /* IPPROTO_... */
-	in_port_t dport;   /* 0: any */
+	sa_family_t af;             /* AF_UNSPEC: both */
+	uint8_t proto;              /* IPPROTO_... */
+	in_port_t dport;            /* 0: any */
 	uint8_t type_min, type_max; /* ICMP types, 0, 0: any */
-	bool any_src;	   /* unspecified source allowed: DHCP, DAD */
+	bool any_src;               /* unspecified source allowed: DHCP, DAD */
 	void (*input)(void *ctx, const struct packet_group *g);
 	void *ctx;
 };
@@ -77,15 +77,15 @@ struct ether_l2 {
 
 /* Why a frame was dropped: one counter each */
 enum ether_drop {
-	ETHER_SHORT,	  /* shorter than its headers */
-	ETHER_TYPE,	  /* Ethertype nobody takes */
-	ETHER_OWN_MAC,	  /* from our own MAC address, or a group MAC as source */
-	ETHER_IP_HDR,	  /* version, lengths */
-	ETHER_FRAGMENT,	  /* of nothing that can be put together: frag.h */
-	ETHER_EXT_HDR,	  /* IPv6 extension headers broken or unknown */
-	ETHER_BAD_SRC,	  /* source address without business on a link */
-	ETHER_BAD_DST,	  /* destination likewise */
-	ETHER_PROTO,	  /* L4 protocol nobody takes */
+	ETHER_SHORT,    /* shorter than its headers */
+	ETHER_TYPE,     /* Ethertype nobody takes */
+	ETHER_OWN_MAC,  /* from our own MAC address, or a group MAC as source */
+	ETHER_IP_HDR,   /* version, lengths */
+	ETHER_FRAGMENT, /* of nothing that can be put together: frag.h */
+	ETHER_EXT_HDR,  /* IPv6 extension headers broken or unknown */
+	ETHER_BAD_SRC,  /* source address without business on a link */
+	ETHER_BAD_DST,  /* destination likewise */
+	ETHER_PROTO,    /* L4 protocol nobody takes */
 	ETHER_DROPS
 };
 
@@ -93,7 +93,7 @@ struct ether {
 	struct guest *guest;
 	const struct ether_l2 *l2; /* ended by a row without name */
 	const struct ether_l4 *l4; /* ended by a row without name */
-	bool v4, v6;		   /* families in use */
+	bool v4, v6;               /* families in use */
 	uint64_t dropped[ETHER_DROPS];
 };
 

@@ -47,9 +47,12 @@ int flow_init(struct flow_table *t, uint32_t max, const struct siphash_key *key,
 
 	while (nbuckets < max * 2)
 		nbuckets *= 2;
-	*t = (struct flow_table){ .max = max,	   .free = FLOW_NONE,
-				  .key = *key,	   .deferred = FLOW_NONE,
-				  .ops = ops,	   .wheel = wheel,
+	*t = (struct flow_table){ .max = max,
+				  .free = FLOW_NONE,
+				  .key = *key,
+				  .deferred = FLOW_NONE,
+				  .ops = ops,
+				  .wheel = wheel,
 				  .mask = nbuckets - 1 };
 	t->slots = map_lazily((size_t)max * FLOW_SLOT);
 	/* An empty bucket is 0: links in it are stored plus one */
@@ -88,9 +91,12 @@ struct flow *flow_new(struct flow_table *t, enum flow_type type)
 static uint32_t *flow_bucket(const struct flow_table *t, uint8_t proto,
 			     uint8_t pif, const struct flowside *s)
 {
-	struct flow_key key = { .oaddr = s->oaddr, .eaddr = s->eaddr,
-				.oport = s->oport, .eport = s->eport,
-				.proto = proto,	   .pif = pif };
+	struct flow_key key = { .oaddr = s->oaddr,
+				.eaddr = s->eaddr,
+				.oport = s->oport,
+				.eport = s->eport,
+				.proto = proto,
+				.pif = pif };
 
 	return &t->bucket[siphash(&t->key, &key, sizeof(key)) & t->mask];
 }
@@ -128,12 +134,11 @@ static void flow_unhash_side(struct flow_table *t, struct flow *f,
 		p = flow_hnext(t, *p);
 	if (*p)
 		*p = f->hnext[side];
-	f->hashed &= (uint8_t)~(1U << side);
+	f->hashed &= (uint8_t) ~(1U << side);
 }
 
 struct flow *flow_lookup(const struct flow_table *t, uint8_t proto,
-			 enum pif pif, const struct flowside *s,
-			 unsigned *side)
+			 enum pif pif, const struct flowside *s, unsigned *side)
 {
 	uint32_t link = *flow_bucket(t, proto, (uint8_t)pif, s);
 

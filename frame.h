@@ -16,12 +16,12 @@
 
 #include "lib/inany.h"
 
-#define IPV4_MAX_LEN	65535 /* RFC 791, total length */
-#define ETH_MIN_LEN	60    /* shortest frame without FCS, IEEE 802.3 */
-#define TTL_DEFAULT	255   /* of frames that are ours */
+#define IPV4_MAX_LEN 65535 /* RFC 791, total length */
+#define ETH_MIN_LEN  60    /* shortest frame without FCS, IEEE 802.3 */
+#define TTL_DEFAULT  255   /* of frames that are ours */
 
 /* Room for all headers of any frame we build: Ethernet, IPv6, TCP with options */
-#define FRAME_HDR_MAX                                                          \
+#define FRAME_HDR_MAX \
 	(sizeof(struct ether_header) + sizeof(struct ip6_hdr) + 60)
 
 /* How the receiver, or the tap for it, is to cut a frame (virtio 1.2, 5.1.6) */

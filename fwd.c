@@ -217,8 +217,8 @@ static int listen_rules(void *arg)
 int fwd_listen(struct fwd *fwd, enum pif pif)
 {
 	struct run r = { .fwd = fwd,
-			 .rules = pif == PIF_HOST ? &fwd->opts->host :
-						    &fwd->opts->splice,
+			 .rules = pif == PIF_HOST ? &fwd->opts->host
+						  : &fwd->opts->splice,
 			 .deadline = now_ms() + IN_USE_WAIT_MS };
 	struct rlimit lim;
 

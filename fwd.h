@@ -50,22 +50,22 @@ struct fwd_rules {
 /* Translation of one family: filled by conf, unspecified: none */
 struct fwd_map {
 	union inany_addr host_loopback; /* --map-host-loopback */
-	union inany_addr guest_addr;	/* --map-guest-addr */
-	union inany_addr dns_match;	/* --dns-forward */
-	union inany_addr dns_host;	/* --dns-host */
-	union inany_addr outbound;	/* --outbound */
-	char outbound_if[IFNAMSIZ];	/* --outbound-if4, --outbound-if6 */
-	unsigned scope;			/* template interface on the host */
+	union inany_addr guest_addr;    /* --map-guest-addr */
+	union inany_addr dns_match;     /* --dns-forward */
+	union inany_addr dns_host;      /* --dns-host */
+	union inany_addr outbound;      /* --outbound */
+	char outbound_if[IFNAMSIZ];     /* --outbound-if4, --outbound-if6 */
+	unsigned scope;                 /* template interface on the host */
 };
 
 struct fwd_opts {
 	struct fwd_map v4, v6;
 	struct fwd_rules host, splice; /* by pif we listen on */
-	bool no_splice;		       /* --no-splice */
-	bool splice_only;	       /* --splice-only */
-	bool host_lo_to_ns_lo;	       /* --host-lo-to-ns-lo */
-	bool freebind;		       /* --freebind */
-	bool pasta;		       /* there is a namespace to splice to */
+	bool no_splice;                /* --no-splice */
+	bool splice_only;              /* --splice-only */
+	bool host_lo_to_ns_lo;         /* --host-lo-to-ns-lo */
+	bool freebind;                 /* --freebind */
+	bool pasta;                    /* there is a namespace to splice to */
 };
 
 /**
@@ -115,8 +115,7 @@ struct fwd {
  * Return: 0, or -errno
  */
 int fwd_init(struct fwd *fwd, const struct fwd_opts *opts,
-	     const struct guest *guest, struct netns *netns,
-	     struct loop *loop);
+	     const struct guest *guest, struct netns *netns, struct loop *loop);
 
 /**
  * fwd_listen() - Bind all ports of the rules of one pif, watch them

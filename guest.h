@@ -11,10 +11,10 @@
 
 #include "lib/inany.h"
 
-#define GUEST_DNS_MAX	 3  /* nameservers of each family */
-#define GUEST_SEARCH_MAX 6  /* search domains */
-#define DOMAIN_MAX	 256 /* text of a domain name with NUL, RFC 1035 2.3.4 */
-#define HOSTNAME_MAX	 64 /* with NUL, sethostname(2) */
+#define GUEST_DNS_MAX    3   /* nameservers of each family */
+#define GUEST_SEARCH_MAX 6   /* search domains */
+#define DOMAIN_MAX       256 /* text of a domain name with NUL, RFC 1035 2.3.4 */
+#define HOSTNAME_MAX     64  /* with NUL, sethostname(2) */
 
 /**
  * struct guest_if - Addresses of one family
@@ -48,7 +48,7 @@ struct guest_offer {
 	union inany_addr dns6[GUEST_DNS_MAX];
 	char search[GUEST_SEARCH_MAX][DOMAIN_MAX];
 	char hostname[HOSTNAME_MAX]; /* empty: nothing */
-	char fqdn[DOMAIN_MAX];	     /* empty: nothing */
+	char fqdn[DOMAIN_MAX];       /* empty: nothing */
 };
 
 /**
@@ -67,7 +67,10 @@ struct guest {
 };
 
 /* Default of --mac-addr */
-#define GUEST_OUR_MAC { 0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 }
+#define GUEST_OUR_MAC                              \
+	{                                          \
+		0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 \
+	}
 
 /**
  * guest_observe() - A frame came from the guest

@@ -69,18 +69,18 @@
 #endif
 
 /* Stage 1: what any later stage may need */
-#define CAPS_INITIAL                                                           \
-	(CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_NET_ADMIN) |            \
-	 CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_CHROOT) |                  \
-	 CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SETUID) |                     \
-	 CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETFCAP) |                        \
+#define CAPS_INITIAL                                                \
+	(CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_NET_ADMIN) | \
+	 CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_CHROOT) |       \
+	 CAPS_BIT(CAP_SYS_PTRACE) | CAPS_BIT(CAP_SETUID) |          \
+	 CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETFCAP) |             \
 	 CAPS_BIT(CAP_SETPCAP) | CAPS_BIT(CAP_DAC_OVERRIDE))
 
 /* Stage 2, after the change of user: files are open, identity is chosen.
  * CAP_SETFCAP allows to map user 0 of a user namespace (Linux 5.12).
  */
-#define CAPS_USER                                                              \
-	(CAPS_INITIAL & ~(CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) |        \
+#define CAPS_USER                                                       \
+	(CAPS_INITIAL & ~(CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETGID) | \
 			  CAPS_BIT(CAP_DAC_OVERRIDE)))
 
 /* Stage 3: for netns_start() */
@@ -225,8 +225,9 @@ static int become(uid_t uid, gid_t gid)
 
 		err("Cannot change to user %u, group %u: %s%s", (unsigned)uid,
 		    (unsigned)gid, errstr(rc),
-		    rc == -EPERM ? ": --runas needs root" :
-		    rc == -EINVAL ? ": not mapped in this user namespace" : "");
+		    rc == -EPERM    ? ": --runas needs root"
+		    : rc == -EINVAL ? ": not mapped in this user namespace"
+				    : "");
 		return rc;
 	}
 	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
@@ -241,7 +242,8 @@ static const char *userns_hint(int rc)
 	if (!read_file_uint("/proc/sys/kernel/unprivileged_userns_clone", 0, 1))
 		return ": sysctl kernel.unprivileged_userns_clone is 0";
 	if (read_file_uint("/proc/sys/kernel/"
-			   "apparmor_restrict_unprivileged_userns", 0, 0))
+			   "apparmor_restrict_unprivileged_userns",
+			   0, 0))
 		return ": an AppArmor profile must allow it, see sysctl "
 		       "kernel.apparmor_restrict_unprivileged_userns";
 	if (rc == -ENOSPC || rc == -EUSERS)
@@ -303,9 +305,9 @@ static int join_userns(int fd)
 	close(fd);
 	if (rc) {
 		err("Cannot join the user namespace: %s%s", errstr(rc),
-		    rc == -EPERM ? ": it belongs to another user" :
-		    rc == -EINVAL ? ": we are in it already, or it is none" :
-		    "");
+		    rc == -EPERM    ? ": it belongs to another user"
+		    : rc == -EINVAL ? ": we are in it already, or it is none"
+				    : "");
 		return rc;
 	}
 	/* Capabilities are all we need there: as whom we are seen matters not */

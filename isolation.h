@@ -14,7 +14,7 @@
 struct isolation_opts {
 	uid_t uid; /* --runas, or where root goes; (uid_t)-1: stay */
 	gid_t gid;
-	bool netns_only;  /* --netns-only: no user namespace of our own */
+	bool netns_only;      /* --netns-only: no user namespace of our own */
 	bool chroot_fallback; /* --chroot-fallback, also tried by itself */
 	bool foreground;
 	bool pasta;

@@ -11,18 +11,18 @@
 /* What a descriptor is; the handler of each stands in the table of passt.c */
 enum epoll_type {
 	EPOLL_NONE,
-	EPOLL_SIGNAL,	  /* signalfd: SIGTERM, SIGCHLD, ... */
-	EPOLL_EXIT,	  /* --exit-fd */
-	EPOLL_TAP,	  /* link to the guest */
+	EPOLL_SIGNAL,     /* signalfd: SIGTERM, SIGCHLD, ... */
+	EPOLL_EXIT,       /* --exit-fd */
+	EPOLL_TAP,        /* link to the guest */
 	EPOLL_TAP_LISTEN, /* UNIX socket QEMU connects to */
-	EPOLL_NETNS,	  /* target namespace: pidfd, inotify */
+	EPOLL_NETNS,      /* target namespace: pidfd, inotify */
 	EPOLL_TCP_LISTEN, /* id: forwarding listener */
-	EPOLL_TCP,	  /* id: flow */
+	EPOLL_TCP,        /* id: flow */
 	EPOLL_TCP_SPLICE, /* id: flow, side in the low bit */
 	EPOLL_UDP_LISTEN, /* id: forwarding listener */
-	EPOLL_UDP,	  /* id: flow */
+	EPOLL_UDP,        /* id: flow */
 	EPOLL_UDP_SPLICE, /* id: flow, side in the low bit */
-	EPOLL_PING,	  /* id: flow */
+	EPOLL_PING,       /* id: flow */
 	EPOLL_NETNS_POOL, /* sockets of the namespace were refilled */
 	EPOLL_TYPES
 };

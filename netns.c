@@ -256,8 +256,8 @@ void netns_refill(struct netns *ns)
 {
 	int rc;
 
-	if (!netns_started(ns) ||
-	    (ns->n4 >= NETNS_POOL / 2 && (!ns->ipv6 || ns->n6 >= NETNS_POOL / 2)))
+	if (!netns_started(ns) || (ns->n4 >= NETNS_POOL / 2 &&
+				   (!ns->ipv6 || ns->n6 >= NETNS_POOL / 2)))
 		return;
 	rc = netns_call(ns, netns_fill, ns);
 	if (rc)

@@ -187,8 +187,8 @@ static void stats_print(const struct passt *p)
 	last = p->loop.now;
 	for (i = EPOLL_NONE + 1; !(lines % STATS_HEADER) && i < EPOLL_TYPES;
 	     i++)
-		fprintf(stderr, "%s%s", i > 1 ? "\t" : "", handlers[i].name ?
-			handlers[i].name : "-");
+		fprintf(stderr, "%s%s", i > 1 ? "\t" : "",
+			handlers[i].name ? handlers[i].name : "-");
 	if (!(lines++ % STATS_HEADER))
 		fputc('\n', stderr);
 	for (i = EPOLL_NONE + 1; i < EPOLL_TYPES; i++)
@@ -249,29 +249,51 @@ static const struct l4_row {
 	struct ether_l4 row;
 } l4_rows[] = {
 	{ &passt.conf.no_dhcp,
-	  { .name = "DHCP", .af = AF_INET, .proto = IPPROTO_UDP,
-	    .dport = DHCP_SERVER_PORT, .any_src = true,
-	    .input = dhcp_tap_input, .ctx = &passt.dhcp } },
+	  { .name = "DHCP",
+	    .af = AF_INET,
+	    .proto = IPPROTO_UDP,
+	    .dport = DHCP_SERVER_PORT,
+	    .any_src = true,
+	    .input = dhcp_tap_input,
+	    .ctx = &passt.dhcp } },
 	{ &passt.conf.no_dhcpv6,
-	  { .name = "DHCPv6", .af = AF_INET6, .proto = IPPROTO_UDP,
+	  { .name = "DHCPv6",
+	    .af = AF_INET6,
+	    .proto = IPPROTO_UDP,
 	    .dport = DHCPV6_SERVER_PORT,
-	    .input = dhcpv6_tap_input, .ctx = &passt.dhcpv6 } },
+	    .input = dhcpv6_tap_input,
+	    .ctx = &passt.dhcpv6 } },
 	{ &passt.conf.ndp.no_ndp,
-	  { .name = "NDP", .af = AF_INET6, .proto = IPPROTO_ICMPV6,
-	    .type_min = NDP_TYPE_FIRST, .type_max = NDP_TYPE_LAST,
-	    .any_src = true, .input = ndp_tap_input, .ctx = &passt.ndp } },
+	  { .name = "NDP",
+	    .af = AF_INET6,
+	    .proto = IPPROTO_ICMPV6,
+	    .type_min = NDP_TYPE_FIRST,
+	    .type_max = NDP_TYPE_LAST,
+	    .any_src = true,
+	    .input = ndp_tap_input,
+	    .ctx = &passt.ndp } },
 	{ &passt.conf.no_tcp,
-	  { .name = "TCP", .proto = IPPROTO_TCP,
-	    .input = tcp_tap_input, .ctx = &passt.tcp } },
+	  { .name = "TCP",
+	    .proto = IPPROTO_TCP,
+	    .input = tcp_tap_input,
+	    .ctx = &passt.tcp } },
 	{ &passt.conf.no_udp,
-	  { .name = "UDP", .proto = IPPROTO_UDP,
-	    .input = udp_tap_input, .ctx = &passt.udp } },
+	  { .name = "UDP",
+	    .proto = IPPROTO_UDP,
+	    .input = udp_tap_input,
+	    .ctx = &passt.udp } },
 	{ &passt.conf.no_icmp,
-	  { .name = "ICMP", .af = AF_INET, .proto = IPPROTO_ICMP,
-	    .input = icmp_tap_input, .ctx = &passt.icmp } },
+	  { .name = "ICMP",
+	    .af = AF_INET,
+	    .proto = IPPROTO_ICMP,
+	    .input = icmp_tap_input,
+	    .ctx = &passt.icmp } },
 	{ &passt.conf.no_icmp,
-	  { .name = "ICMPv6", .af = AF_INET6, .proto = IPPROTO_ICMPV6,
-	    .input = icmp_tap_input, .ctx = &passt.icmp } },
+	  { .name = "ICMPv6",
+	    .af = AF_INET6,
+	    .proto = IPPROTO_ICMPV6,
+	    .input = icmp_tap_input,
+	    .ctx = &passt.icmp } },
 };
 
 #define L4_ROWS (sizeof(l4_rows) / sizeof(l4_rows[0]))
@@ -361,11 +383,10 @@ static bool signal_pending(void)
 {
 	sigset_t set;
 
-	return !sigpending(&set) &&
-	       (sigismember(&set, SIGTERM) == 1 ||
-		sigismember(&set, SIGQUIT) == 1 ||
-		sigismember(&set, SIGINT) == 1 ||
-		sigismember(&set, SIGHUP) == 1);
+	return !sigpending(&set) && (sigismember(&set, SIGTERM) == 1 ||
+				     sigismember(&set, SIGQUIT) == 1 ||
+				     sigismember(&set, SIGINT) == 1 ||
+				     sigismember(&set, SIGHUP) == 1);
 }
 
 /* What --exit-fd names, to be called while somebody hears of errors. What is
@@ -442,23 +463,35 @@ static void protocols_init(struct passt *p)
 		   guest->v6.on);
 	p->arp = (struct arp){ .tap = &p->tap, .guest = guest };
 	p->conf.ndp.no_dhcpv6 = p->conf.no_dhcpv6;
-	p->ndp = (struct ndp){ .tap = &p->tap, .loop = &p->loop,
-			       .guest = guest, .opts = &p->conf.ndp };
-	p->dhcp = (struct dhcp){ .tap = &p->tap, .guest = guest,
+	p->ndp = (struct ndp){ .tap = &p->tap,
+			       .loop = &p->loop,
+			       .guest = guest,
+			       .opts = &p->conf.ndp };
+	p->dhcp = (struct dhcp){ .tap = &p->tap,
+				 .guest = guest,
 				 .opts = &p->conf.dhcp };
-	p->dhcpv6 = (struct dhcpv6){ .tap = &p->tap, .guest = guest,
+	p->dhcpv6 = (struct dhcpv6){ .tap = &p->tap,
+				     .guest = guest,
 				     .opts = &p->conf.dhcp };
 	dhcpv6_init(&p->dhcpv6);
-	p->icmp = (struct icmp){ .tap = &p->tap, .loop = &p->loop,
-				 .flows = &p->flows, .fwd = &p->fwd };
-	p->icmp.gid = p->conf.isolation.gid == (gid_t)-1 ?
-			      getegid() : p->conf.isolation.gid;
-	p->tcp = (struct tcp){ .tap = &p->tap, .loop = &p->loop,
-			       .flows = &p->flows, .fwd = &p->fwd,
+	p->icmp = (struct icmp){ .tap = &p->tap,
+				 .loop = &p->loop,
+				 .flows = &p->flows,
+				 .fwd = &p->fwd };
+	p->icmp.gid = p->conf.isolation.gid == (gid_t)-1
+			      ? getegid()
+			      : p->conf.isolation.gid;
+	p->tcp = (struct tcp){ .tap = &p->tap,
+			       .loop = &p->loop,
+			       .flows = &p->flows,
+			       .fwd = &p->fwd,
 			       .netns = pasta ? &p->netns : NULL,
-			       .features = &p->features, .mtu = mtu };
-	p->udp = (struct udp){ .tap = &p->tap, .loop = &p->loop,
-			       .flows = &p->flows, .fwd = &p->fwd,
+			       .features = &p->features,
+			       .mtu = mtu };
+	p->udp = (struct udp){ .tap = &p->tap,
+			       .loop = &p->loop,
+			       .flows = &p->flows,
+			       .fwd = &p->fwd,
 			       .netns = pasta ? &p->netns : NULL,
 			       .features = &p->features };
 	rc = tcp_init(&p->tcp);

@@ -476,9 +476,9 @@ _Noreturn static void init_main(pid_t command)
 			kill(command, si.si_signo);
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 			if (pid == command)
-				_exit(WIFEXITED(status) ?
-				      WEXITSTATUS(status) :
-				      128 + WTERMSIG(status));
+				_exit(WIFEXITED(status)
+					      ? WEXITSTATUS(status)
+					      : 128 + WTERMSIG(status));
 		}
 	}
 }
@@ -553,8 +553,10 @@ static int pasta_spawn(struct pasta *p)
 		p->child = 0;
 		close(s.go[1]);
 		err("Couldn't start the command in new namespaces: %s%s",
-		    errstr(rc), rc == -EPERM && p->opts->netns_only ?
-		    ": --netns-only needs to be root" : "");
+		    errstr(rc),
+		    rc == -EPERM && p->opts->netns_only
+			    ? ": --netns-only needs to be root"
+			    : "");
 		return rc;
 	}
 	p->go = s.go[1];
@@ -595,7 +597,8 @@ int pasta_open(struct pasta *p)
 	if (rc)
 		err("Couldn't enter the network namespace: %s%s", errstr(rc),
 		    rc == -EPERM ? ": no privileges in the user namespace "
-				   "that owns it; is --userns missing?" : "");
+				   "that owns it; is --userns missing?"
+				 : "");
 	return rc;
 }
 
@@ -700,8 +703,8 @@ static bool watch_read(struct pasta *p)
 
 	while ((n = read(p->watch, buf, sizeof(buf))) > 0) {
 		for (off = 0; off < n;) {
-			const struct inotify_event *ev =
-				(const void *)(buf + off);
+			const struct inotify_event *ev = (const void *)(buf +
+									off);
 
 			removed |= ev->len && !strcmp(ev->name, p->name);
 			off += (ssize_t)sizeof(*ev) + (ssize_t)ev->len;

@@ -16,14 +16,14 @@ struct guest;
 
 /* Filled by conf */
 struct pasta_opts {
-	char **argv;	    /* command to run, NULL: shell; with @spawn */
-	bool spawn;	    /* command or shell in a new namespace */
-	pid_t pid;	    /* positional PID, 0: none */
+	char **argv;        /* command to run, NULL: shell; with @spawn */
+	bool spawn;         /* command or shell in a new namespace */
+	pid_t pid;          /* positional PID, 0: none */
 	const char *netns;  /* --netns as given, NULL: none */
 	const char *userns; /* --userns */
 	bool netns_only;    /* --netns-only */
 	bool no_netns_quit; /* --no-netns-quit */
-	bool no_pidns;	    /* --no-pidns */
+	bool no_pidns;      /* --no-pidns */
 	bool config_net;    /* --config-net */
 	bool no_copy_routes, no_copy_addrs;
 	char ifname[IFNAMSIZ]; /* --ns-ifname */

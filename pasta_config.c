@@ -110,10 +110,23 @@ static int config_error(const char *what, int rc)
 static union inany_addr eui64(const uint8_t *mac)
 {
 	union inany_addr a = { .a6.s6_addr = {
-		0xfe, 0x80, 0, 0, 0, 0, 0, 0,
-		mac[0] ^ 0x02, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4],
-		mac[5],
-	} };
+				       0xfe,
+				       0x80,
+				       0,
+				       0,
+				       0,
+				       0,
+				       0,
+				       0,
+				       mac[0] ^ 0x02,
+				       mac[1],
+				       mac[2],
+				       0xff,
+				       0xfe,
+				       mac[3],
+				       mac[4],
+				       mac[5],
+			       } };
 
 	return a;
 }
@@ -161,7 +174,8 @@ static int config_addr(struct config *c, const struct guest_if *gi,
 		rc = nl_addr_copy(&c->host, from, &c->ns, c->ifi, af, &res);
 	if (rc || res.failed)
 		warn("Addresses copied to the namespace: %u, not copied: %u: "
-		     "%s", res.copied, res.failed, errstr(rc ? rc : res.err));
+		     "%s",
+		     res.copied, res.failed, errstr(rc ? rc : res.err));
 	/* IPv6 in local mode: the kernel's own link-local address will do */
 	if (res.copied || inany_is_unspecified(&gi->addr))
 		return 0;
@@ -181,8 +195,8 @@ static int config_addr(struct config *c, const struct guest_if *gi,
 static void config_routes(struct config *c, const struct guest_if *gi,
 			  sa_family_t af, int from)
 {
-	const union inany_addr *gw = inany_is_unspecified(&gi->gw) ? NULL :
-				     &gi->gw;
+	const union inany_addr *gw = inany_is_unspecified(&gi->gw) ? NULL
+								   : &gi->gw;
 	struct nl_copy res = { 0 };
 	union inany_addr there;
 	int rc = 0;
@@ -191,8 +205,8 @@ static void config_routes(struct config *c, const struct guest_if *gi,
 		rc = nl_route_copy(&c->host, from, &c->ns, c->ifi, af, &res);
 		if (rc || res.failed)
 			warn("Routes copied to the namespace: %u, not copied: "
-			     "%u: %s", res.copied, res.failed,
-			     errstr(rc ? rc : res.err));
+			     "%u: %s",
+			     res.copied, res.failed, errstr(rc ? rc : res.err));
 		else if (res.copied)
 			return;
 	}

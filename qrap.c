@@ -73,15 +73,18 @@ int main(int argc, char **argv)
 	}
 	want = parse_fd(argv[1]);
 	if (want < 0) {
-		fprintf(stderr, "qrap: descriptor '%s': a number from 3 to "
-				"1023 is expected\n", argv[1]);
+		fprintf(stderr,
+			"qrap: descriptor '%s': a number from 3 to "
+			"1023 is expected\n",
+			argv[1]);
 		return EXIT_FAILURE;
 	}
 	for (n = 1; n <= SOCKET_MAX && fd < 0; n++)
 		fd = connect_to(n);
 	if (fd < 0) {
-		fprintf(stderr, "qrap: no passt takes a guest on any of "
-				SOCKET_PATH " to %u: start passt first\n",
+		fprintf(stderr,
+			"qrap: no passt takes a guest on any of " SOCKET_PATH
+			" to %u: start passt first\n",
 			1U, n - 1);
 		return EXIT_FAILURE;
 	}

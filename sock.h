@@ -10,29 +10,29 @@
 
 /* A socket to make, see sock_open() */
 struct sock_spec {
-	sa_family_t af;		      /* AF_INET, AF_INET6 */
-	int type;		      /* SOCK_STREAM, SOCK_DGRAM */
-	int proto;		      /* IPPROTO_TCP, _UDP, _ICMP, _ICMPV6 */
+	sa_family_t af;               /* AF_INET, AF_INET6 */
+	int type;                     /* SOCK_STREAM, SOCK_DGRAM */
+	int proto;                    /* IPPROTO_TCP, _UDP, _ICMP, _ICMPV6 */
 	const union inany_addr *bind; /* NULL: not bound; may be unspecified */
-	in_port_t port;		      /* host order, 0: the kernel's choice */
-	uint32_t scope;		      /* of a link-local @bind */
-	const char *ifname;	      /* SO_BINDTODEVICE, NULL or "": none */
-	bool reuse;		      /* SO_REUSEADDR */
-	bool dual;		      /* IPv6 socket that takes IPv4 too */
-	bool freebind;		      /* IP_FREEBIND, IPV6_FREEBIND */
-	bool pktinfo;		      /* destination address with each datagram */
-	bool recverr;		      /* ICMP errors into the error queue */
-	bool recvttl;		      /* TTL or hop limit with each datagram */
+	in_port_t port;               /* host order, 0: the kernel's choice */
+	uint32_t scope;               /* of a link-local @bind */
+	const char *ifname;           /* SO_BINDTODEVICE, NULL or "": none */
+	bool reuse;                   /* SO_REUSEADDR */
+	bool dual;                    /* IPv6 socket that takes IPv4 too */
+	bool freebind;                /* IP_FREEBIND, IPV6_FREEBIND */
+	bool pktinfo; /* destination address with each datagram */
+	bool recverr; /* ICMP errors into the error queue */
+	bool recvttl; /* TTL or hop limit with each datagram */
 };
 
 /* What the running kernel can, probed once at start */
 struct sock_features {
-	bool ipv6;	/* AF_INET6 sockets */
-	bool peek_off;	/* SO_PEEK_OFF on TCP, both families (6.9) */
-	bool meminfo;	/* SO_MEMINFO (4.12) */
-	bool udp_gso;	/* UDP_SEGMENT (4.18) */
-	bool udp_gro;	/* UDP_GRO (5.0) */
-	bool bindtodev; /* SO_BINDTODEVICE without CAP_NET_RAW (5.7) */
+	bool ipv6;              /* AF_INET6 sockets */
+	bool peek_off;          /* SO_PEEK_OFF on TCP, both families (6.9) */
+	bool meminfo;           /* SO_MEMINFO (4.12) */
+	bool udp_gso;           /* UDP_SEGMENT (4.18) */
+	bool udp_gro;           /* UDP_GRO (5.0) */
+	bool bindtodev;         /* SO_BINDTODEVICE without CAP_NET_RAW (5.7) */
 	int rmem_max, wmem_max; /* net.core sysctls, bytes */
 };
 

@@ -129,8 +129,8 @@ struct tap {
 /* How the stream backend finds its peer: filled by conf */
 struct tap_stream_opts {
 	const char *path; /* --socket, NULL: probe /tmp/passt_N.socket */
-	int fd;		  /* --fd, -1 if none: connected already */
-	bool one_off;	  /* --one-off */
+	int fd;           /* --fd, -1 if none: connected already */
+	bool one_off;     /* --one-off */
 };
 
 /**

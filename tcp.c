@@ -65,11 +65,10 @@
 /* Ports tried to tell apart two peers that look the same to the guest */
 #define PORT_TRIES 16
 
-
 int tcp_init(struct tcp *tcp)
 {
-	unsigned long n =
-		read_file_uint("/proc/sys/net/ipv4/tcp_syn_retries", 0, 6);
+	unsigned long n = read_file_uint("/proc/sys/net/ipv4/tcp_syn_retries",
+					 0, 6);
 	const char *ack = getenv("PASST_TCP_ACK");
 
 	tcp->syn_retries = n < SYN_RETRIES_MAX ? (unsigned)n : SYN_RETRIES_MAX;
@@ -233,14 +232,15 @@ static const struct tcp_icmp {
 	  ICMPV6_NOROUTE },
 	{ ETIMEDOUT, ICMP_UNREACH, ICMP_UNREACH_HOST, ICMPV6_DEST_UNREACH,
 	  ICMPV6_ADDR_UNREACH },
-	{ EACCES, ICMP_UNREACH, ICMP_UNREACH_FILTER_PROHIB,
-	  ICMPV6_DEST_UNREACH, ICMPV6_ADM_PROHIBITED },
+	{ EACCES, ICMP_UNREACH, ICMP_UNREACH_FILTER_PROHIB, ICMPV6_DEST_UNREACH,
+	  ICMPV6_ADM_PROHIBITED },
 	{ EPERM, ICMP_UNREACH, ICMP_UNREACH_FILTER_PROHIB, ICMPV6_DEST_UNREACH,
 	  ICMPV6_ADM_PROHIBITED },
 };
 
 /* Tell by ICMP, quoting the guest's SYN. Return: false if RST is the answer */
-static bool tcp_refuse_icmp(struct tcp *tcp, const struct tcp_conn *c, int error)
+static bool tcp_refuse_icmp(struct tcp *tcp, const struct tcp_conn *c,
+			    int error)
 {
 	const struct flowside *s = tcp_tapside(c);
 	const struct guest_if *gif = guest_if_of(tcp->tap->guest, &s->eaddr);
@@ -517,7 +517,8 @@ static bool tcp_unique_side(const struct tcp *tcp, struct flowside *tap)
 
 /* A connection accepted for the guest. Return: false if it was not taken */
 static bool tcp_open_from_host(struct tcp *tcp, int fd,
-			       const struct flowside *host, struct flowside *tap)
+			       const struct flowside *host,
+			       struct flowside *tap)
 {
 	struct tcp_conn *c;
 

@@ -46,7 +46,7 @@ struct tcp {
 	unsigned syn_retries;
 	bool ack_far; /* measuring: see tcp_lag() in tcp/conn.h */
 	struct siphash_key isn_key;
-	int spare_fd; /* kept back to answer when descriptors run out */
+	int spare_fd;     /* kept back to answer when descriptors run out */
 	uint32_t blocked; /* list of flows that wait for the tap */
 	struct tcp_stats stats;
 };

@@ -29,7 +29,7 @@ union sockaddr_any {
 };
 
 /* Buffer for inany_ntop() and sockaddr_ntop() */
-#define INANY_STRLEN	INET6_ADDRSTRLEN
+#define INANY_STRLEN    INET6_ADDRSTRLEN
 #define SOCKADDR_STRLEN (INET6_ADDRSTRLEN + sizeof("[]:65535%4294967295"))
 
 extern const union inany_addr inany_any4;      /* 0.0.0.0 */

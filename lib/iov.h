@@ -91,13 +91,13 @@ int iov_tail_iov(const struct iov_tail *tail, struct iovec *dst, size_t max);
 size_t iov_tail_copy(const struct iov_tail *tail, void *dst, size_t len);
 
 /* Typed: a header of the type *(storep), kept in *(storep) if it must be */
-#define IOV_PEEK(tail, storep)                                                 \
-	((const __typeof__(*(storep)) *)iov_tail_peek(                         \
-		(tail), sizeof(*(storep)), _Alignof(__typeof__(*(storep))),    \
+#define IOV_PEEK(tail, storep)                                              \
+	((const __typeof__(*(storep)) *)iov_tail_peek(                      \
+		(tail), sizeof(*(storep)), _Alignof(__typeof__(*(storep))), \
 		(storep)))
-#define IOV_PULL(tail, storep)                                                 \
-	((const __typeof__(*(storep)) *)iov_tail_pull(                         \
-		(tail), sizeof(*(storep)), _Alignof(__typeof__(*(storep))),    \
+#define IOV_PULL(tail, storep)                                              \
+	((const __typeof__(*(storep)) *)iov_tail_pull(                      \
+		(tail), sizeof(*(storep)), _Alignof(__typeof__(*(storep))), \
 		(storep)))
 
 /**

@@ -10,7 +10,7 @@
 struct lineread {
 	int fd;
 	size_t start, end; /* unread bytes of buf */
-	bool eof, skip;	   /* at the end; inside a line too long */
+	bool eof, skip;    /* at the end; inside a line too long */
 	char buf[2048];
 };
 

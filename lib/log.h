@@ -14,17 +14,17 @@
 
 /* Where messages go and from which level on: filled by conf */
 struct log_opts {
-	int level;	    /* LOG_WARNING (--quiet) .. LOG_TRACE */
-	const char *file;   /* --log-file path, or NULL */
-	size_t file_size;   /* --log-size, bytes */
-	bool use_stderr;    /* foreground: no system log */
+	int level;        /* LOG_WARNING (--quiet) .. LOG_TRACE */
+	const char *file; /* --log-file path, or NULL */
+	size_t file_size; /* --log-size, bytes */
+	bool use_stderr;  /* foreground: no system log */
 };
 
 /* A rate-limited call site: at most LOG_BURST messages a second */
 #define LOG_BURST 5
 struct log_site {
-	int64_t second;	     /* the second being counted, monotonic */
-	unsigned count;	     /* messages in it */
+	int64_t second;      /* the second being counted, monotonic */
+	unsigned count;      /* messages in it */
 	unsigned suppressed; /* kept back since the last one printed */
 };
 
@@ -84,39 +84,39 @@ bool log_limit(struct log_site *site);
  */
 const char *errstr(int err);
 
-#define err(...)   log_msg(LOG_ERR, __VA_ARGS__)
-#define warn(...)  log_msg(LOG_WARNING, __VA_ARGS__)
-#define info(...)  log_msg(LOG_INFO, __VA_ARGS__)
-#define debug(...)                                                             \
-	do {                                                                   \
-		if (log_enabled(LOG_DEBUG))                                    \
-			log_msg(LOG_DEBUG, __VA_ARGS__);                       \
+#define err(...)  log_msg(LOG_ERR, __VA_ARGS__)
+#define warn(...) log_msg(LOG_WARNING, __VA_ARGS__)
+#define info(...) log_msg(LOG_INFO, __VA_ARGS__)
+#define debug(...)                                       \
+	do {                                             \
+		if (log_enabled(LOG_DEBUG))              \
+			log_msg(LOG_DEBUG, __VA_ARGS__); \
 	} while (0)
-#define trace(...)                                                             \
-	do {                                                                   \
-		if (log_enabled(LOG_TRACE))                                    \
-			log_msg(LOG_TRACE, __VA_ARGS__);                       \
+#define trace(...)                                       \
+	do {                                             \
+		if (log_enabled(LOG_TRACE))              \
+			log_msg(LOG_TRACE, __VA_ARGS__); \
 	} while (0)
 
 /* Set-up failed: say what, on what, and what to do; exit status 1 */
-#define die(...)                                                               \
-	do {                                                                   \
-		log_msg(LOG_ERR, __VA_ARGS__);                                 \
-		exit(EXIT_FAILURE);                                            \
+#define die(...)                               \
+	do {                                   \
+		log_msg(LOG_ERR, __VA_ARGS__); \
+		exit(EXIT_FAILURE);            \
 	} while (0)
 
 /* For what a guest or the network can cause as often as it likes */
-#define warn_limited(...)                                                      \
-	do {                                                                   \
-		static struct log_site site_;                                  \
-		if (log_limit(&site_))                                         \
-			log_msg(LOG_WARNING, __VA_ARGS__);                     \
+#define warn_limited(...)                                  \
+	do {                                               \
+		static struct log_site site_;              \
+		if (log_limit(&site_))                     \
+			log_msg(LOG_WARNING, __VA_ARGS__); \
 	} while (0)
-#define debug_limited(...)                                                     \
-	do {                                                                   \
-		static struct log_site site_;                                  \
-		if (log_enabled(LOG_DEBUG) && log_limit(&site_))               \
-			log_msg(LOG_DEBUG, __VA_ARGS__);                       \
+#define debug_limited(...)                                       \
+	do {                                                     \
+		static struct log_site site_;                    \
+		if (log_enabled(LOG_DEBUG) && log_limit(&site_)) \
+			log_msg(LOG_DEBUG, __VA_ARGS__);         \
 	} while (0)
 
 #endif /* LIB_LOG_H */

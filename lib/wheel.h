@@ -9,10 +9,10 @@
 /* Four levels of 64 slots, 4 ms to 4 ms * 64^4 (18 h): later deadlines are
  * clamped and looked at again when they come up.
  */
-#define WHEEL_LEVELS	4
+#define WHEEL_LEVELS    4
 #define WHEEL_SLOT_BITS 6
-#define WHEEL_SLOTS	(1 << WHEEL_SLOT_BITS)
-#define WHEEL_TICK_MS	4
+#define WHEEL_SLOTS     (1 << WHEEL_SLOT_BITS)
+#define WHEEL_TICK_MS   4
 
 /**
  * struct wtimer - A deadline inside the object that waits for it
@@ -31,7 +31,7 @@ struct wtimer {
 struct wheel {
 	struct wtimer *slot[WHEEL_LEVELS][WHEEL_SLOTS];
 	uint64_t used[WHEEL_LEVELS]; /* a bit for each slot not empty */
-	uint64_t tick;		     /* ticks run so far */
+	uint64_t tick;               /* ticks run so far */
 };
 
 /**

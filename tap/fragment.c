@@ -80,7 +80,8 @@ int tap_send_fragments(struct tap *tap, const struct l3_spec *l3,
 	bool v4 = inany_v4(l3->src);
 	size_t extra = v4 ? 0 : sizeof(struct ip6_frag);
 	size_t iplen = frame_l3_len(v4) - sizeof(struct ether_header);
-	size_t chunk = (tap_mtu(tap) - iplen - extra) & ~(size_t)(FRAG_UNIT - 1);
+	size_t chunk = (tap_mtu(tap) - iplen - extra) &
+		       ~(size_t)(FRAG_UNIT - 1);
 	size_t total = l4.len, off = 0;
 
 	if (total > IPV4_MAX_LEN - (v4 ? iplen : 0))
@@ -91,8 +92,9 @@ int tap_send_fragments(struct tap *tap, const struct l3_spec *l3,
 		struct batch *b;
 		unsigned i;
 
-		b = tap_reserve(tap, (unsigned)want, iplen + extra +
-				sizeof(struct ether_header), chunk);
+		b = tap_reserve(tap, (unsigned)want,
+				iplen + extra + sizeof(struct ether_header),
+				chunk);
 		if (!b)
 			return -EAGAIN;
 		for (i = 0; i < b->n && off < total; i++) {

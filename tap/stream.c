@@ -39,7 +39,7 @@
 
 /* Sockets probed without --socket: documented, callers rely on it */
 #define STREAM_PATH_PROBE "/tmp/passt_%u.socket"
-#define STREAM_PATH_MAX	  64
+#define STREAM_PATH_MAX   64
 
 static uint8_t stream_rx[STREAM_RX_LEN] __attribute__((aligned(64)));
 static uint8_t stream_tx[STREAM_TX_LEN] __attribute__((aligned(64)));
@@ -215,8 +215,8 @@ static ssize_t stream_parse(struct tap *tap, uint8_t *buf, size_t len)
 		if (!flen || flen > TAP_FRAME_MAX) {
 			tap->stats.rx_bad_len++;
 			warn_limited("Frame of %zu bytes announced, 1 to %zu "
-				     "possible: closing connection", flen,
-				     TAP_FRAME_MAX);
+				     "possible: closing connection",
+				     flen, TAP_FRAME_MAX);
 			rc = -EPROTO;
 			break;
 		}
@@ -318,7 +318,8 @@ static void stream_accept(struct tap *tap, uint32_t events)
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
 	if (tap->fd >= 0) {
 		warn_limited("Second client (PID %d) turned away: one guest is "
-			     "connected already", cred.pid);
+			     "connected already",
+			     cred.pid);
 		close(fd);
 		return;
 	}
@@ -359,8 +360,10 @@ static int stream_bind(int fd, const char *path)
 	}
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return -errno;
-	return chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH |
-				   S_IWOTH) ? -errno : 0;
+	return chmod(path,
+		     S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH)
+		       ? -errno
+		       : 0;
 }
 
 /* Bind to the path given, or the first free one of those probed */
@@ -374,8 +377,9 @@ static int stream_bind_any(int fd, const char *path)
 		rc = stream_bind(fd, path);
 		if (rc)
 			err("Cannot listen on UNIX socket %s: %s%s", path,
-			    errstr(rc), rc == -EADDRINUSE ?
-			    " (another instance serves it)" : "");
+			    errstr(rc),
+			    rc == -EADDRINUSE ? " (another instance serves it)"
+					      : "");
 		else
 			info("UNIX domain socket bound at %s", path);
 		return rc;
@@ -389,7 +393,8 @@ static int stream_bind_any(int fd, const char *path)
 		}
 	}
 	err("Cannot listen on any of " STREAM_PATH_PROBE " to %u: %s; choose a "
-	    "path with --socket", 1, STREAM_PATH_MAX, errstr(rc));
+	    "path with --socket",
+	    1, STREAM_PATH_MAX, errstr(rc));
 	return rc;
 }
 

@@ -42,14 +42,13 @@
 #define TUN_GSO_MAX (IPV4_MAX_LEN - 20 - 60)
 
 #define TUN_RX_FRAMES 32
-#define TUN_BUF_LEN                                                            \
+#define TUN_BUF_LEN \
 	((sizeof(struct virtio_net_hdr) + TAP_FRAME_MAX + 63) & ~(size_t)63)
 
 /* Frames lent at once: 8 of 64 KiB stay in the second-level cache */
 #define TUN_TX_LEN ((size_t)8 * 65792)
 
-static uint8_t tun_rx[TUN_RX_FRAMES][TUN_BUF_LEN]
-	__attribute__((aligned(64)));
+static uint8_t tun_rx[TUN_RX_FRAMES][TUN_BUF_LEN] __attribute__((aligned(64)));
 static uint8_t tun_tx[TUN_TX_LEN] __attribute__((aligned(64)));
 static bool tun_vnet;
 

@@ -28,24 +28,23 @@
 #define TCP_INFLIGHT_NO_PEEK_OFF (256 * 1024)
 
 /* Events every connection's socket is watched for */
-#define TCP_EVENTS_MASK                                                        \
-	(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
+#define TCP_EVENTS_MASK (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
 enum tcp_flag {
-	TCP_ACK_DUE = 1 << 0,	  /* an ACK is owed to the guest */
-	TCP_MORE = 1 << 1,	  /* the socket may have data not looked at */
-	TCP_RDHUP = 1 << 2,	  /* the peer's FIN is in the socket's queue */
-	TCP_SOCK_ERR = 1 << 3,	  /* socket failed: reset once it is drained */
-	TCP_WAIT_OUT = 1 << 4,	  /* window was small: EPOLLOUT reopens it */
-	TCP_PARTIAL = 1 << 5,	  /* bytes inside the window were refused */
-	TCP_RECOVERY = 1 << 6,	  /* fast retransmit until snd_una >= recover */
+	TCP_ACK_DUE = 1 << 0,     /* an ACK is owed to the guest */
+	TCP_MORE = 1 << 1,        /* the socket may have data not looked at */
+	TCP_RDHUP = 1 << 2,       /* the peer's FIN is in the socket's queue */
+	TCP_SOCK_ERR = 1 << 3,    /* socket failed: reset once it is drained */
+	TCP_WAIT_OUT = 1 << 4,    /* window was small: EPOLLOUT reopens it */
+	TCP_PARTIAL = 1 << 5,     /* bytes inside the window were refused */
+	TCP_RECOVERY = 1 << 6,    /* fast retransmit until snd_una >= recover */
 	TCP_TAP_BLOCKED = 1 << 7, /* in the list of those waiting for the tap */
-	TCP_KEEPALIVE = 1 << 8,	  /* SO_KEEPALIVE mirrored */
-	TCP_WS_OK = 1 << 9,	  /* both sides offered window scaling */
-	TCP_FIN_ONCE = 1 << 10,	  /* FIN was sent: it is at snd_max - 1 */
-	TCP_URGENT = 1 << 11,	  /* urgent marks cut reads short */
-	TCP_REPEAT = 1 << 12,	  /* fast retransmit waits for the tap */
-	TCP_LAST = 1 << 13,	  /* closed, but RST or last ACK waits for it */
+	TCP_KEEPALIVE = 1 << 8,   /* SO_KEEPALIVE mirrored */
+	TCP_WS_OK = 1 << 9,       /* both sides offered window scaling */
+	TCP_FIN_ONCE = 1 << 10,   /* FIN was sent: it is at snd_max - 1 */
+	TCP_URGENT = 1 << 11,     /* urgent marks cut reads short */
+	TCP_REPEAT = 1 << 12,     /* fast retransmit waits for the tap */
+	TCP_LAST = 1 << 13,       /* closed, but RST or last ACK waits for it */
 };
 
 /**
@@ -109,9 +108,9 @@ _Static_assert(sizeof(struct tcp_conn) <= FLOW_SLOT, "must fit a slot");
 /* One segment from the guest */
 struct tcp_seg {
 	uint32_t seq, ack;
-	uint16_t wnd; /* as in the header */
+	uint16_t wnd;  /* as in the header */
 	uint8_t flags; /* TH_* */
-	uint32_t len; /* payload bytes */
+	uint32_t len;  /* payload bytes */
 	struct iov_tail payload;
 	uint8_t opts[40];
 	uint8_t optlen;

@@ -72,11 +72,11 @@ bool tcp_seg_parse(struct tcp *tcp, const struct packet *p,
 	    !iov_tail_drop(&tail, seg->optlen))
 		goto bad;
 	if (!p->csum_ok) {
-		sum = inany_v4(&g->src) ?
-			      csum_pseudo4(g->src.v4.a4, g->dst.v4.a4,
-					   IPPROTO_TCP, p->l4.len) :
-			      csum_pseudo6(&g->src.a6, &g->dst.a6, IPPROTO_TCP,
-					   p->l4.len);
+		sum = inany_v4(&g->src)
+			      ? csum_pseudo4(g->src.v4.a4, g->dst.v4.a4,
+					     IPPROTO_TCP, p->l4.len)
+			      : csum_pseudo6(&g->src.a6, &g->dst.a6,
+					     IPPROTO_TCP, p->l4.len);
 		if (csum_fold(csum_tail(&p->l4, sum)) != 0xffff) {
 			tcp->stats.bad_csum++;
 			return false;
@@ -247,7 +247,8 @@ static void tcp_new_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 	rx->acked += acked;
 	c->snd_una = ack;
 	if (SEQ_GT(ack, c->snd_nxt))
-		c->snd_nxt = ack; /* more arrived than we knew before going back */
+		c->snd_nxt =
+			ack; /* more arrived than we knew before going back */
 	tcp_grow(c, acked);
 	c->dup_acks = 0;
 	tcp_timer_restart(tcp, c);
@@ -361,8 +362,8 @@ static void tcp_discard(struct tcp *tcp, struct tcp_conn *c, uint32_t n)
 			return;
 		}
 		n -= (uint32_t)rc;
-		c->peek_off -= c->peek_off < (uint32_t)rc ? c->peek_off :
-							    (uint32_t)rc;
+		c->peek_off -= c->peek_off < (uint32_t)rc ? c->peek_off
+							  : (uint32_t)rc;
 	}
 }
 

@@ -24,8 +24,8 @@ void tcp_opt_parse(const uint8_t *p, size_t len, struct tcp_syn_opts *o)
 			o->mss = (uint16_t)(p[2] << 8 | p[3]);
 		/* Larger shifts count as the largest (RFC 7323 2.3) */
 		if (p[0] == TCP_OPT_WSCALE && optlen == TCP_OPT_WSCALE_LEN)
-			o->wscale = p[2] > TCP_WSCALE_MAX ? TCP_WSCALE_MAX :
-							    (int8_t)p[2];
+			o->wscale = p[2] > TCP_WSCALE_MAX ? TCP_WSCALE_MAX
+							  : (int8_t)p[2];
 		p += optlen;
 		len -= optlen;
 	}

@@ -34,7 +34,8 @@ static struct l3_spec tcp_l3(const struct tcp *tcp, const struct tcp_conn *c)
 	return (struct l3_spec){ .src = &s->oaddr,
 				 .dst = &s->eaddr,
 				 .proto = IPPROTO_TCP,
-				 .flow_label = flow_idx(tcp->flows, &c->f) + 1 };
+				 .flow_label = flow_idx(tcp->flows, &c->f) +
+					       1 };
 }
 
 /* Write a TCP header; the checksum field holds the pseudo-header sum */
@@ -107,8 +108,9 @@ int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
 	struct tcp_hdr_spec h = { .sport = s->oport,
 				  .dport = s->eport,
 				  .seq = seq,
-				  .ack = flags & TH_ACK ?
-						 c->rcv_nxt - c->ack_lag : 0,
+				  .ack = flags & TH_ACK
+						 ? c->rcv_nxt - c->ack_lag
+						 : 0,
 				  .flags = flags,
 				  .wnd = tcp_window_field(c, syn),
 				  .opts = opts };
@@ -168,9 +170,9 @@ void tcp_block(struct tcp *tcp, struct tcp_conn *c)
 	c->flags |= TCP_TAP_BLOCKED;
 	c->blocked_prev = FLOW_NONE;
 	c->blocked_next = tcp->blocked;
-	head = tcp->blocked == FLOW_NONE ?
-		       NULL :
-		       flow_at(tcp->flows, tcp->blocked, FLOW_TCP);
+	head = tcp->blocked == FLOW_NONE
+		       ? NULL
+		       : flow_at(tcp->flows, tcp->blocked, FLOW_TCP);
 	if (head)
 		((struct tcp_conn *)(void *)head)->blocked_prev = idx;
 	tcp->blocked = idx;
@@ -257,8 +259,9 @@ static ssize_t tcp_peek(struct tcp *tcp, struct tcp_conn *c, struct batch *b,
 	if ((size_t)len < off)
 		return -EIO; /* the queue shrank under us */
 	if ((size_t)len == off && off)
-		return (c->flags & (TCP_RDHUP | TCP_URGENT)) == TCP_RDHUP ?
-			       0 : -EAGAIN;
+		return (c->flags & (TCP_RDHUP | TCP_URGENT)) == TCP_RDHUP
+			       ? 0
+			       : -EAGAIN;
 	return len - (ssize_t)off;
 }
 
@@ -330,8 +333,8 @@ static ssize_t tcp_send_data(struct tcp *tcp, struct tcp_conn *c, uint32_t seq,
 	*maxp = max;
 	len = tcp_peek(tcp, c, b, seq - c->snd_una, max);
 	tap_submit(tcp->tap, b,
-		   len > 0 ? tcp_push_data(tcp, c, b, seq, (size_t)len,
-					   payload) : 0);
+		   len > 0 ? tcp_push_data(tcp, c, b, seq, (size_t)len, payload)
+			   : 0);
 	return len;
 }
 

@@ -14,10 +14,11 @@
  */
 #include "tcp/state.h"
 
-#define IN(phase)  (1U << (phase))
-#define IN_OPENING (IN(PHASE_CONNECTING) | IN(PHASE_SYN_RCVD) | IN(PHASE_SYN_SENT))
-#define IN_ANY	   (IN(PHASE_NEW) | IN_OPENING | IN(PHASE_ESTABLISHED))
-#define SAME	   PHASES
+#define IN(phase) (1U << (phase))
+#define IN_OPENING \
+	(IN(PHASE_CONNECTING) | IN(PHASE_SYN_RCVD) | IN(PHASE_SYN_SENT))
+#define IN_ANY (IN(PHASE_NEW) | IN_OPENING | IN(PHASE_ESTABLISHED))
+#define SAME   PHASES
 
 /**
  * struct tcp_row - When an event may come, and what it does
@@ -32,7 +33,8 @@ static const struct tcp_row {
 } table[TCP_EVENTS] = {
 	[TCP_EV_SYN] = { IN(PHASE_NEW), PHASE_CONNECTING, 0, 0, 0, 0 },
 	[TCP_EV_ACCEPT] = { IN(PHASE_NEW), PHASE_SYN_SENT, 0, 0, 0, 0 },
-	[TCP_EV_CONNECTED] = { IN(PHASE_CONNECTING), PHASE_SYN_RCVD, 0, 0, 0, 0 },
+	[TCP_EV_CONNECTED] = { IN(PHASE_CONNECTING), PHASE_SYN_RCVD, 0, 0, 0,
+			       0 },
 	[TCP_EV_SYN_ACKED] = { IN(PHASE_SYN_RCVD) | IN(PHASE_SYN_SENT),
 			       PHASE_ESTABLISHED, 0, 0, 0, 0 },
 	[TCP_EV_GUEST_FIN] = { IN(PHASE_ESTABLISHED), SAME, 0, TCP_GUEST_FIN,

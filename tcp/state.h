@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 enum tcp_phase {
-	PHASE_NEW,	 /* slot just taken */
-	PHASE_CONNECTING,	 /* the guest's SYN made us connect to the host */
-	PHASE_SYN_RCVD,	 /* connected: SYN-ACK sent to the guest */
-	PHASE_SYN_SENT,	 /* accepted from the host: SYN sent to the guest */
+	PHASE_NEW,         /* slot just taken */
+	PHASE_CONNECTING,  /* the guest's SYN made us connect to the host */
+	PHASE_SYN_RCVD,    /* connected: SYN-ACK sent to the guest */
+	PHASE_SYN_SENT,    /* accepted from the host: SYN sent to the guest */
 	PHASE_ESTABLISHED, /* both handshakes are done; FIN bits count */
-	PHASE_CLOSED,	 /* nothing left to do but to free it */
+	PHASE_CLOSED,      /* nothing left to do but to free it */
 	PHASES
 };
 
@@ -26,16 +26,16 @@ enum tcp_fin {
 };
 
 enum tcp_event {
-	TCP_EV_SYN,	  /* SYN from the guest, connect() started */
-	TCP_EV_ACCEPT,	  /* connection from the host, SYN sent */
+	TCP_EV_SYN,       /* SYN from the guest, connect() started */
+	TCP_EV_ACCEPT,    /* connection from the host, SYN sent */
 	TCP_EV_CONNECTED, /* connect() done, SYN-ACK sent */
 	TCP_EV_SYN_ACKED, /* the guest acknowledged our SYN */
 	TCP_EV_GUEST_FIN, /* FIN of the guest in order */
-	TCP_EV_EOF,	  /* end of data of the socket */
+	TCP_EV_EOF,       /* end of data of the socket */
 	TCP_EV_FIN_SENT,  /* our FIN went out */
-	TCP_EV_REWIND,	  /* what is unacknowledged will be sent again */
+	TCP_EV_REWIND,    /* what is unacknowledged will be sent again */
 	TCP_EV_FIN_ACKED, /* the guest acknowledged our FIN */
-	TCP_EV_ABORT,	  /* reset, error, timeout, end of the process */
+	TCP_EV_ABORT,     /* reset, error, timeout, end of the process */
 	TCP_EVENTS
 };
 
@@ -56,10 +56,10 @@ bool tcp_next(struct tcp_state s, enum tcp_event ev, struct tcp_state *next);
 
 /* What the next deadline of a connection is for */
 enum tcp_deadline {
-	TCP_DL_NONE,	   /* connecting: the kernel watches the time */
-	TCP_DL_SYN,	   /* repeat SYN or SYN-ACK */
+	TCP_DL_NONE,       /* connecting: the kernel watches the time */
+	TCP_DL_SYN,        /* repeat SYN or SYN-ACK */
 	TCP_DL_RETRANSMIT, /* repeat what is unacknowledged */
-	TCP_DL_PROBE,	   /* zero window, data waits: ask */
+	TCP_DL_PROBE,      /* zero window, data waits: ask */
 	TCP_DL_KEEPALIVE,  /* nothing heard for hours: ask */
 };
 

@@ -15,9 +15,9 @@
  * The link to the guest is memory: what is late by this much is lost, or the
  * guest does not run.
  */
-#define RTO_SYN	 1000
+#define RTO_SYN  1000
 #define RTO_DATA 400
-#define RTO_MAX	 60000
+#define RTO_MAX  60000
 
 /* Repetitions of data, or window probes without any answer, before giving up:
  * some 8 minutes (RFC 9293 3.8.3, R2 at least 100 s)
@@ -27,7 +27,7 @@
 /* Silence before the guest is asked whether it is there (RFC 9293 3.8.4:
  * no less than two hours), and how often then
  */
-#define KEEPALIVE_IDLE	   (2 * 3600 * 1000)
+#define KEEPALIVE_IDLE     (2 * 3600 * 1000)
 #define KEEPALIVE_INTERVAL (75 * 1000)
 #define KEEPALIVE_RETRIES  9
 
@@ -120,8 +120,8 @@ static void tcp_timeout(struct tcp *tcp, struct tcp_conn *c)
 {
 	enum tcp_deadline what = tcp_deadline(c->st, tcp_inflight(c),
 					      tcp_waiting(c));
-	unsigned limit = what == TCP_DL_KEEPALIVE ? KEEPALIVE_RETRIES :
-						    DATA_RETRIES;
+	unsigned limit = what == TCP_DL_KEEPALIVE ? KEEPALIVE_RETRIES
+						  : DATA_RETRIES;
 
 	/* Whoever answers with a closed window is alive (RFC 9293 3.8.6.1) */
 	if (what == TCP_DL_PROBE && c->heard >= c->base)

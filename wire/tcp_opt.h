@@ -12,7 +12,7 @@ enum tcp_opt_kind {
 };
 
 /* Lengths, kind and length bytes included */
-#define TCP_OPT_MSS_LEN	   4
+#define TCP_OPT_MSS_LEN    4
 #define TCP_OPT_WSCALE_LEN 3
 
 #define TCP_WSCALE_MAX 14 /* RFC 7323 2.3 */

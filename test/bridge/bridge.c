@@ -95,7 +95,7 @@ static void tap_to_stream(int tap, int stream)
 		uint32_t len = htonl((uint32_t)n);
 
 		if (n < 0 && (errno == EINTR || errno == EIO))
-			continue;	/* EIO: the link is down */
+			continue; /* EIO: the link is down */
 		if (n <= 0)
 			die("tap");
 		memcpy(buf, &len, sizeof(len));

@@ -122,9 +122,8 @@ int tcp_env_reset(void **state)
 	assert_int_equal(
 		flow_init(&env.flows, ENV_FLOWS, &key, ops, &env.loop.wheel),
 		0);
-	assert_int_equal(fwd_init(&env.fwd, &env.opts, &env.guest, NULL,
-				  &env.loop),
-			 0);
+	assert_int_equal(
+		fwd_init(&env.fwd, &env.opts, &env.guest, NULL, &env.loop), 0);
 	tap_init(&env.tap, &tap_mem_ops, &env.loop, &env.guest, &up);
 	env.tap.facts.batch = 8;
 	env.tcp = (struct tcp){ .tap = &env.tap,
@@ -510,8 +509,8 @@ uint32_t env_window(const struct env_conn *c, const struct env_rx *rx)
 /* Options of the guest's SYN. Return: bytes */
 static size_t syn_opts(uint8_t *o, unsigned mss, int ws)
 {
-	const uint8_t opts[8] = { 2, 4, (uint8_t)(mss >> 8), (uint8_t)mss,
-				  1, 3, 3,		     (uint8_t)ws };
+	const uint8_t opts[8] = { 2, 4, (uint8_t)(mss >> 8), (uint8_t)mss, 1,
+				  3, 3, (uint8_t)ws };
 
 	memcpy(o, opts, sizeof(opts));
 	return ws < 0 ? 4 : 8;

@@ -28,11 +28,11 @@
 #define PEER6 "2001:db8:1::1"
 
 /* Routed there: swallowed; refused with three errors */
-#define HOLE4	  "198.51.100.65"
+#define HOLE4     "198.51.100.65"
 #define UNREACH4  "198.51.100.129"
 #define PROHIBIT4 "198.51.100.193"
 #define NOROUTE4  "203.0.113.200"
-#define HOLE6	  "2001:db8:2::1"
+#define HOLE6     "2001:db8:2::1"
 #define UNREACH6  "2001:db8:3::1"
 #define PROHIBIT6 "2001:db8:4::1"
 #define NOROUTE6  "2001:db8:5::1"
@@ -63,11 +63,11 @@ extern struct tcp_env env;
 struct env_conn {
 	const char *guest, *peer;
 	in_port_t gport, pport;
-	uint32_t isn, snd; /* of the guest: initial, next to send */
+	uint32_t isn, snd;  /* of the guest: initial, next to send */
 	uint32_t risn, rcv; /* ours: initial, next the guest expects */
-	uint16_t wnd; /* field the guest sends */
-	unsigned ws; /* shift of the window we announce */
-	int fd; /* of the peer */
+	uint16_t wnd;       /* field the guest sends */
+	unsigned ws;        /* shift of the window we announce */
+	int fd;             /* of the peer */
 };
 
 /* A segment of the guest; checksum, addresses and ports are filled in */

@@ -146,7 +146,8 @@ int udp_env_reset(void **state)
 	if (udp_env.flows.slots) {
 		flow_close_all(&udp_env.flows, PIF_NONE);
 		flow_run_deferred(&udp_env.flows);
-		munmap(udp_env.flows.slots, (size_t)udp_env.flows.max * FLOW_SLOT);
+		munmap(udp_env.flows.slots,
+		       (size_t)udp_env.flows.max * FLOW_SLOT);
 		munmap(udp_env.flows.bucket, (udp_env.flows.mask + 1) * 4UL);
 		fwd_close(&udp_env.fwd);
 		munmap(udp_env.fwd.listener,
@@ -166,19 +167,20 @@ int udp_env_reset(void **state)
 	udp_env.features.rmem_max = udp_env.features.wmem_max = 4 << 20;
 
 	assert_int_equal(loop_init(&udp_env.loop, handlers, &hooks), 0);
-	assert_int_equal(
-		flow_init(&udp_env.flows, ENV_FLOWS, &key, ops, &udp_env.loop.wheel),
-		0);
-	assert_int_equal(fwd_init(&udp_env.fwd, &udp_env.opts, &udp_env.guest, &udp_env.netns,
-				  &udp_env.loop),
+	assert_int_equal(flow_init(&udp_env.flows, ENV_FLOWS, &key, ops,
+				   &udp_env.loop.wheel),
 			 0);
-	tap_init(&udp_env.tap, &tap_mem_ops, &udp_env.loop, &udp_env.guest, &up);
+	assert_int_equal(fwd_init(&udp_env.fwd, &udp_env.opts, &udp_env.guest,
+				  &udp_env.netns, &udp_env.loop),
+			 0);
+	tap_init(&udp_env.tap, &tap_mem_ops, &udp_env.loop, &udp_env.guest,
+		 &up);
 	udp_env.udp = (struct udp){ .tap = &udp_env.tap,
-				.loop = &udp_env.loop,
-				.flows = &udp_env.flows,
-				.fwd = &udp_env.fwd,
-				.netns = &udp_env.netns,
-				.features = &udp_env.features };
+				    .loop = &udp_env.loop,
+				    .flows = &udp_env.flows,
+				    .fwd = &udp_env.fwd,
+				    .netns = &udp_env.netns,
+				    .features = &udp_env.features };
 	return udp_init(&udp_env.udp);
 }
 
@@ -238,14 +240,15 @@ void udp_env_rule(enum pif pif, const char *addr, in_port_t port, in_port_t to)
 	struct fwd_rules *rules = pif == PIF_HOST ? &udp_env.opts.host
 						  : &udp_env.opts.splice;
 
-	rules->rule[rules->n++] =
-		(struct fwd_rule){ .proto = IPPROTO_UDP,
-				   .pif = (uint8_t)pif,
-				   .dual = !addr,
-				   .addr = addr ? udp_env_addr(addr) : inany_any6,
-				   .first = port,
-				   .last = port,
-				   .to = to };
+	rules->rule[rules->n++] = (struct fwd_rule){
+		.proto = IPPROTO_UDP,
+		.pif = (uint8_t)pif,
+		.dual = !addr,
+		.addr = addr ? udp_env_addr(addr) : inany_any6,
+		.first = port,
+		.last = port,
+		.to = to
+	};
 }
 
 /* Complete the group of packets that lies in packets[] */
@@ -262,7 +265,9 @@ static void input(const struct udp_env_send *s, unsigned n)
 				  .last = &packets[n - 1] };
 	unsigned i;
 
-	g.src = udp_env_addr(s->src ? s->src : inany_v4(&g.dst) ? GUEST4 : GUEST6);
+	g.src = udp_env_addr(s->src             ? s->src
+			     : inany_v4(&g.dst) ? GUEST4
+						: GUEST6);
 	for (i = 0; i < n; i++) {
 		packets[i].l4 = iov_tail_init(&piovs[i], 1, 0);
 		packets[i].next = i + 1 < n ? &packets[i + 1] : NULL;
@@ -278,7 +283,8 @@ void udp_env_guest_raw(const struct udp_env_send *s, const void *l4, size_t len)
 	input(s, 1);
 }
 
-void udp_env_guest_sends(const struct udp_env_send *s, const void *payload, size_t len)
+void udp_env_guest_sends(const struct udp_env_send *s, const void *payload,
+			 size_t len)
 {
 	union inany_addr dst = udp_env_addr(s->dst), src;
 	struct l3_spec l3 = { .src = &src, .dst = &dst, .proto = IPPROTO_UDP };
@@ -313,13 +319,14 @@ void udp_env_turns(void)
 {
 	unsigned i;
 
-	for (i = 0; i < 1000 && (loop_turn(&udp_env.loop, 0) > 0 || udp_env.loop.busy);
+	for (i = 0;
+	     i < 1000 && (loop_turn(&udp_env.loop, 0) > 0 || udp_env.loop.busy);
 	     i++)
 		;
 }
 
 ssize_t udp_env_recv(int fd, void *buf, size_t len, union inany_addr *from,
-		 in_port_t *port)
+		     in_port_t *port)
 {
 	struct pollfd p[2] = { { fd, POLLIN, 0 },
 			       { udp_env.loop.epfd, POLLIN, 0 } };
@@ -344,7 +351,7 @@ ssize_t udp_env_recv(int fd, void *buf, size_t len, union inany_addr *from,
 }
 
 void udp_env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
-		 size_t len)
+		     size_t len)
 {
 	const union inany_addr a = udp_env_addr(addr);
 	union sockaddr_any sa;
@@ -388,7 +395,8 @@ static uint8_t *next_packet(struct udp_env_dgram *d, size_t *len, size_t *off,
 
 	assert_true(tap_mem.gso_size[next_frame] ||
 		    tap_mem.len[next_frame] <=
-			    tap_mtu(&udp_env.tap) + sizeof(struct ether_header));
+			    tap_mtu(&udp_env.tap) +
+				    sizeof(struct ether_header));
 	d->gso_size = tap_mem.gso_size[next_frame++];
 	memcpy(&eh, p, sizeof(eh));
 	p += sizeof(eh);

@@ -132,7 +132,8 @@ struct udp_env_send {
  * @payload:	Payload; its first byte is counted up from one to the next
  * @len:	Bytes, at most 65535
  */
-void udp_env_guest_sends(const struct udp_env_send *s, const void *payload, size_t len);
+void udp_env_guest_sends(const struct udp_env_send *s, const void *payload,
+			 size_t len);
 
 /**
  * udp_env_guest_raw() - Give one L4 packet as it is
@@ -140,7 +141,8 @@ void udp_env_guest_sends(const struct udp_env_send *s, const void *payload, size
  * @l4:		UDP header and payload
  * @len:	Bytes
  */
-void udp_env_guest_raw(const struct udp_env_send *s, const void *l4, size_t len);
+void udp_env_guest_raw(const struct udp_env_send *s, const void *l4,
+		       size_t len);
 
 /**
  * udp_env_turns() - Let the loop run until nothing happens
@@ -158,7 +160,7 @@ void udp_env_turns(void);
  * Return: bytes, -1 if nothing came in a second
  */
 ssize_t udp_env_recv(int fd, void *buf, size_t len, union inany_addr *from,
-		 in_port_t *port);
+		     in_port_t *port);
 
 /**
  * udp_env_send_to() - Send from a socket
@@ -169,7 +171,7 @@ ssize_t udp_env_recv(int fd, void *buf, size_t len, union inany_addr *from,
  * @len:	Bytes
  */
 void udp_env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
-		 size_t len);
+		     size_t len);
 
 /**
  * udp_env_guest_gets() - Next datagram for the guest, letting the loop run

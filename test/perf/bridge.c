@@ -43,23 +43,23 @@
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
 
-#define VNET_LEN	((int)sizeof(struct virtio_net_hdr_mrg_rxbuf))
-#define LEN_LEN		4		/* length before each frame */
-#define MAX_HEADERS	(14 + 40 + 60)	/* Ethernet, IPv6, TCP with options */
-#define MAX_FRAME	(65535 + 14)
-#define TAP_SLOT	(66 << 10)
-#define TAP_BATCH	16
-#define RX_SIZE		(1 << 20)
-#define NIOV		1000		/* below UIO_MAXIOV */
-#define MAX_MERGE	64		/* frames in a super-frame */
+#define VNET_LEN    ((int)sizeof(struct virtio_net_hdr_mrg_rxbuf))
+#define LEN_LEN     4              /* length before each frame */
+#define MAX_HEADERS (14 + 40 + 60) /* Ethernet, IPv6, TCP with options */
+#define MAX_FRAME   (65535 + 14)
+#define TAP_SLOT    (66 << 10)
+#define TAP_BATCH   16
+#define RX_SIZE     (1 << 20)
+#define NIOV        1000 /* below UIO_MAXIOV */
+#define MAX_MERGE   64   /* frames in a super-frame */
 
 /* Where the headers of a frame are; filled by tcp_parse() */
 struct seg {
 	uint8_t *frame;
-	size_t len;		/* without padding behind the IP packet */
-	size_t l3;		/* offset of IP header */
-	size_t l4;		/* offset of TCP header */
-	size_t payload;		/* offset of TCP payload */
+	size_t len;     /* without padding behind the IP packet */
+	size_t l3;      /* offset of IP header */
+	size_t l4;      /* offset of TCP header */
+	size_t payload; /* offset of TCP payload */
 	int v6;
 };
 
@@ -77,9 +77,9 @@ struct merge {
 	struct iovec iov[MAX_MERGE + 2];
 	struct seg first;
 	int nframes;
-	int closed;		/* a short or pushed frame ended it */
+	int closed; /* a short or pushed frame ended it */
 	size_t mss;
-	size_t bytes;		/* of payload */
+	size_t bytes; /* of payload */
 	uint32_t next_seq;
 };
 
@@ -161,8 +161,8 @@ static uint64_t pseudo_sum(const struct seg *s, size_t l4len)
 	const uint8_t *ip = s->frame + s->l3;
 	uint64_t acc;
 
-	acc = s->v6 ? sum(ip + offsetof(struct ip6_hdr, ip6_src), 32, 0) :
-		      sum(ip + offsetof(struct iphdr, saddr), 8, 0);
+	acc = s->v6 ? sum(ip + offsetof(struct ip6_hdr, ip6_src), 32, 0)
+		    : sum(ip + offsetof(struct iphdr, saddr), 8, 0);
 	acc += htons(IPPROTO_TCP);
 	return acc + htons((uint16_t)l4len);
 }
@@ -245,7 +245,7 @@ static void out_flush(void)
 	while (mh.msg_iovlen) {
 		n = sendmsg(sock_fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			exit(0);	/* the other end is gone */
+			exit(0); /* the other end is gone */
 		if (n < 0) {
 			out_wait();
 			continue;
@@ -256,8 +256,8 @@ static void out_flush(void)
 			mh.msg_iovlen--;
 		}
 		if (mh.msg_iovlen) {
-			mh.msg_iov->iov_base =
-				(uint8_t *)mh.msg_iov->iov_base + n;
+			mh.msg_iov->iov_base = (uint8_t *)mh.msg_iov->iov_base +
+					       n;
 			mh.msg_iov->iov_len -= (size_t)n;
 		}
 	}
@@ -300,11 +300,11 @@ static void out_segment(const struct seg *s, size_t off, size_t len, size_t i)
 
 	put32(th + 4, get32(th + 4) + (uint32_t)off);
 	if (s->payload + off + len < s->len)
-		th[13] &= (uint8_t)~(TH_FIN | TH_PUSH);
+		th[13] &= (uint8_t) ~(TH_FIN | TH_PUSH);
 	memset(th + 16, 0, 2);
-	c = (uint16_t)~fold(sum(data, len,
-				sum(th, s->payload - s->l4,
-				    pseudo_sum(&copy, l4len))));
+	c = (uint16_t)~fold(
+		sum(data, len,
+		    sum(th, s->payload - s->l4, pseudo_sum(&copy, l4len))));
 	memcpy(th + 16, &c, 2);
 
 	out_iov(h, LEN_LEN + s->payload);
@@ -339,9 +339,9 @@ static void tap_frame(uint8_t *buf, size_t len)
 
 	if (v.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
 	    (size_t)v.csum_start + v.csum_offset + 2 <= len) {
-		c = (uint16_t)~fold(sum(frame + v.csum_start,
-					len - v.csum_start, 0));
-		if (!c)		/* RFC 768: zero means none; same for TCP */
+		c = (uint16_t)~fold(
+			sum(frame + v.csum_start, len - v.csum_start, 0));
+		if (!c) /* RFC 768: zero means none; same for TCP */
 			c = 0xffff;
 		memcpy(frame + v.csum_start + v.csum_offset, &c, 2);
 	}
@@ -406,8 +406,8 @@ static void merge_flush(void)
 	memcpy(th + 16, &c, 2);
 	merge.vnet = (struct virtio_net_hdr_mrg_rxbuf){
 		.hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.hdr.gso_type = s->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 :
-					VIRTIO_NET_HDR_GSO_TCPV4,
+		.hdr.gso_type = s->v6 ? VIRTIO_NET_HDR_GSO_TCPV6
+				      : VIRTIO_NET_HDR_GSO_TCPV4,
 		.hdr.hdr_len = (uint16_t)s->payload,
 		.hdr.gso_size = (uint16_t)merge.mss,
 		.hdr.csum_start = (uint16_t)s->l4,
@@ -432,15 +432,15 @@ static int merge_fits(const struct seg *s)
 	if (get32(b + s->l4 + 4) != merge.next_seq)
 		return 0;
 
-	i = s->v6 ? offsetof(struct ip6_hdr, ip6_src) :
-		    offsetof(struct iphdr, saddr);
+	i = s->v6 ? offsetof(struct ip6_hdr, ip6_src)
+		  : offsetof(struct iphdr, saddr);
 	if (memcmp(a + s->l3 + i, b + s->l3 + i, s->l4 - s->l3 - i) ||
 	    memcmp(a + s->l4, b + s->l4, 4) ||
 	    memcmp(a + s->l4 + 8, b + s->l4 + 8, 5) ||
 	    memcmp(a + s->l4 + 14, b + s->l4 + 14, 2) ||
 	    memcmp(a + s->l4 + 20, b + s->l4 + 20, s->payload - s->l4 - 20))
 		return 0;
-	return !(b[s->l4 + 13] & (uint8_t)~(TH_ACK | TH_PUSH));
+	return !(b[s->l4 + 13] & (uint8_t) ~(TH_ACK | TH_PUSH));
 }
 
 /* Take one frame from the socket */
@@ -450,7 +450,7 @@ static void rx_frame(uint8_t *frame, size_t len)
 	size_t n;
 
 	if (tcp_parse(&s, frame, len) || s.len == s.payload ||
-	    s.frame[s.l4 + 13] & (uint8_t)~(TH_ACK | TH_PUSH)) {
+	    s.frame[s.l4 + 13] & (uint8_t) ~(TH_ACK | TH_PUSH)) {
 		merge_flush();
 		tap_write_whole(frame, len);
 		return;
@@ -459,8 +459,8 @@ static void rx_frame(uint8_t *frame, size_t len)
 	n = s.len - s.payload;
 	if (merge_fits(&s)) {
 		merge.first.frame[s.l4 + 13] |= frame[s.l4 + 13];
-		merge.iov[++merge.nframes] =
-			(struct iovec){ frame + s.payload, n };
+		merge.iov[++merge.nframes] = (struct iovec){ frame + s.payload,
+							     n };
 	} else {
 		merge_flush();
 		merge.first = s;

@@ -25,11 +25,11 @@
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 
-#define VNET_LEN	((int)sizeof(struct virtio_net_hdr_mrg_rxbuf))
-#define RING_SIZE	(32 << 20)
-#define MAX_PACKET	(66 << 10)
-#define BATCH		64
-#define NS		1000000000LL
+#define VNET_LEN   ((int)sizeof(struct virtio_net_hdr_mrg_rxbuf))
+#define RING_SIZE  (32 << 20)
+#define MAX_PACKET (66 << 10)
+#define BATCH      64
+#define NS         1000000000LL
 
 /* Before each packet in a ring; len 0: the rest of the ring is unused */
 struct record {
@@ -40,8 +40,8 @@ struct record {
 /* One direction */
 struct wire {
 	uint8_t ring[RING_SIZE];
-	size_t head;		/* next byte to deliver */
-	size_t tail;		/* next byte to fill */
+	size_t head; /* next byte to deliver */
+	size_t tail; /* next byte to fill */
 	size_t used;
 	int from;
 	int to;

@@ -17,7 +17,7 @@
 
 #include "load.h"
 
-#define LIFETIME	120	/* seconds */
+#define LIFETIME 120 /* seconds */
 
 void load_die(const char *what)
 {
@@ -106,20 +106,20 @@ static const struct {
 	int (*run)(char **argv);
 	const char *args;
 } modes[] = {
-	{ "stamp",	0, load_stamp,		"" },
-	{ "tcp_echo",	1, load_tcp_echo,	"PORT" },
-	{ "tcp_rr",	4, load_tcp_rr,		"ADDR PORT SECS COUNT" },
-	{ "tcp_crr",	4, load_tcp_crr,	"ADDR PORT SECS COUNT" },
-	{ "tcp_blast",	3, load_tcp_blast,	"ADDR PORT SECS" },
-	{ "tcp_stall",	3, load_tcp_stall,	"PORT SECS STALL" },
-	{ "udp_echo",	1, load_udp_echo,	"PORT" },
-	{ "udp_rr",	4, load_udp_rr,		"ADDR PORT SECS COUNT" },
-	{ "udp_sink",	1, load_udp_sink,	"PORT" },
-	{ "udp_flood",	6, load_udp_flood,	"ADDR PORT SIZE SECS PPS NSEG" },
-	{ "udp_source",	5, load_udp_source,	"PORT SIZE SECS PPS NSEG" },
-	{ "udp_pull",	2, load_udp_pull,	"ADDR PORT" },
-	{ "many_serve",	2, load_many_serve,	"PORT NPROC" },
-	{ "many_hold",	4, load_many_hold,	"ADDR PORT N NPROC" },
+	{ "stamp", 0, load_stamp, "" },
+	{ "tcp_echo", 1, load_tcp_echo, "PORT" },
+	{ "tcp_rr", 4, load_tcp_rr, "ADDR PORT SECS COUNT" },
+	{ "tcp_crr", 4, load_tcp_crr, "ADDR PORT SECS COUNT" },
+	{ "tcp_blast", 3, load_tcp_blast, "ADDR PORT SECS" },
+	{ "tcp_stall", 3, load_tcp_stall, "PORT SECS STALL" },
+	{ "udp_echo", 1, load_udp_echo, "PORT" },
+	{ "udp_rr", 4, load_udp_rr, "ADDR PORT SECS COUNT" },
+	{ "udp_sink", 1, load_udp_sink, "PORT" },
+	{ "udp_flood", 6, load_udp_flood, "ADDR PORT SIZE SECS PPS NSEG" },
+	{ "udp_source", 5, load_udp_source, "PORT SIZE SECS PPS NSEG" },
+	{ "udp_pull", 2, load_udp_pull, "ADDR PORT" },
+	{ "many_serve", 2, load_many_serve, "PORT NPROC" },
+	{ "many_hold", 4, load_many_hold, "ADDR PORT N NPROC" },
 };
 
 int main(int argc, char **argv)
@@ -137,7 +137,6 @@ int main(int argc, char **argv)
 
 	fputs("usage:\n", stderr);
 	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		fprintf(stderr, "  load %s %s\n", modes[i].name,
-			modes[i].args);
+		fprintf(stderr, "  load %s %s\n", modes[i].name, modes[i].args);
 	return 2;
 }

@@ -18,12 +18,12 @@
 
 #include "load.h"
 
-#define CELL_NS		20
-#define NCELLS		(1 << 20)
-#define WARMUP		50		/* transactions, not counted */
-#define GIVE_UP_MS	2000		/* a stuck connection */
-#define LOST_MS		200		/* a lost datagram */
-#define MAX_ERRORS	20
+#define CELL_NS    20
+#define NCELLS     (1 << 20)
+#define WARMUP     50   /* transactions, not counted */
+#define GIVE_UP_MS 2000 /* a stuck connection */
+#define LOST_MS    200  /* a lost datagram */
+#define MAX_ERRORS 20
 
 static uint32_t cells[NCELLS];
 

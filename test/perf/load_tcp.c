@@ -12,13 +12,13 @@
 
 #include "load.h"
 
-#define CHUNK		(256 << 10)
-#define MAX_PER_PROC	16384
-#define CONNECT_MS	1000
-#define OPEN_MS		15000	/* for all connections to open */
-#define ECHO_MS		5000	/* for all echoes to come */
-#define MAX_FAILURES	5	/* in a row, then no more are tried */
-#define NEVENTS		256
+#define CHUNK        (256 << 10)
+#define MAX_PER_PROC 16384
+#define CONNECT_MS   1000
+#define OPEN_MS      15000 /* for all connections to open */
+#define ECHO_MS      5000  /* for all echoes to come */
+#define MAX_FAILURES 5     /* in a row, then no more are tried */
+#define NEVENTS      256
 
 static char chunk[CHUNK];
 
@@ -162,8 +162,9 @@ static int many_echo(const int *fds, int n)
 		uint64_t now = load_now();
 
 		p.fd = fds[i];
-		if (poll(&p, 1, now < end ? (int)((end - now) / 1000000) : 0)
-		    > 0 && recv(fds[i], &c, 1, MSG_DONTWAIT) == 1)
+		if (poll(&p, 1, now < end ? (int)((end - now) / 1000000) : 0) >
+			    0 &&
+		    recv(fds[i], &c, 1, MSG_DONTWAIT) == 1)
 			alive++;
 	}
 	return alive;
@@ -229,8 +230,8 @@ int load_many_hold(char **argv)
 	for (i = 0; i < nproc; i++) {
 		if (!fork()) {
 			alarm(100);
-			many_share(argv, n / nproc + (i < n % nproc), up[1],
-				   go, quit);
+			many_share(argv, n / nproc + (i < n % nproc), up[1], go,
+				   quit);
 		}
 	}
 	opened = many_sum(up[0], nproc);

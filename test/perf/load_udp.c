@@ -29,26 +29,26 @@
 #include "load.h"
 
 #ifndef SOL_UDP
-#define SOL_UDP		17
+#define SOL_UDP 17
 #endif
 
-#define MAX_DGRAM	65507		/* UDP over IPv4 without options */
-#define RX_BATCH	64
-#define RX_BUF		(4 << 20)	/* the kernel caps it to rmem_max */
-#define FIRST_MS	5000		/* wait for the first datagram */
-#define IDLE_MS		250		/* silence that ends a flood */
-#define PACE_NS		200000		/* a paced sender wakes this often */
-#define NAP_NS		50000		/* of a receiver with nothing to do */
-#define MS		1000000ULL	/* in nanoseconds */
-#define HELLO_TRIES	20
-#define HELLO_MS	100
+#define MAX_DGRAM   65507 /* UDP over IPv4 without options */
+#define RX_BATCH    64
+#define RX_BUF      (4 << 20)  /* the kernel caps it to rmem_max */
+#define FIRST_MS    5000       /* wait for the first datagram */
+#define IDLE_MS     250        /* silence that ends a flood */
+#define PACE_NS     200000     /* a paced sender wakes this often */
+#define NAP_NS      50000      /* of a receiver with nothing to do */
+#define MS          1000000ULL /* in nanoseconds */
+#define HELLO_TRIES 20
+#define HELLO_MS    100
 
 /* What to send, and how fast */
 struct flood {
-	size_t size;		/* bytes a datagram */
+	size_t size; /* bytes a datagram */
 	uint64_t secs;
-	uint64_t pps;		/* 0: as fast as it goes */
-	size_t nseg;		/* datagrams a call */
+	uint64_t pps; /* 0: as fast as it goes */
+	size_t nseg;  /* datagrams a call */
 };
 
 static char txbuf[65536];
@@ -149,9 +149,9 @@ static int sink_run(int fd)
 		count += (uint64_t)n;
 	}
 	printf("{\"received\": %llu, \"bytes\": %llu, \"secs\": %.6f, "
-	       "\"reordered\": %llu}\n", (unsigned long long)count,
-	       (unsigned long long)bytes, (double)(last - first) / 1e9,
-	       (unsigned long long)ooo);
+	       "\"reordered\": %llu}\n",
+	       (unsigned long long)count, (unsigned long long)bytes,
+	       (double)(last - first) / 1e9, (unsigned long long)ooo);
 	return 0;
 }
 

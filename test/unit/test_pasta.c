@@ -41,8 +41,8 @@
 #include "lib/fdio.h"
 #include "lib/log.h"
 
-#define USER	4711  /* ordinary, in no /etc/passwd */
-#define NOBODY	65534 /* where root goes */
+#define USER    4711  /* ordinary, in no /etc/passwd */
+#define NOBODY  65534 /* where root goes */
 #define LATE_MS 1000  /* for what must take milliseconds, on a busy machine */
 
 enum who { AS_USER, AS_ROOT, AS_USERNS_ROOT };
@@ -67,13 +67,13 @@ static int sigfd;
 static char ifname[IFNAMSIZ];
 
 /* Fail in a child: to standard error, and by status */
-#define CHECK(cond)                                                            \
-	do {                                                                   \
-		if (!(cond)) {                                                 \
-			dprintf(2, "%s:%i: %s (errno %i)\n", __FILE__,         \
-				__LINE__, #cond, errno);                       \
-			_exit(99);                                             \
-		}                                                              \
+#define CHECK(cond)                                                    \
+	do {                                                           \
+		if (!(cond)) {                                         \
+			dprintf(2, "%s:%i: %s (errno %i)\n", __FILE__, \
+				__LINE__, #cond, errno);               \
+			_exit(99);                                     \
+		}                                                      \
 	} while (0)
 
 static void on_signal(void *ctx, union epoll_ref ref, uint32_t events)
@@ -203,7 +203,9 @@ static void fill_guest(struct guest *g)
 static int daemon_main(const struct run *r)
 {
 	struct isolation_opts iso = {
-		.uid = (uid_t)-1, .gid = (gid_t)-1, .pasta = true,
+		.uid = (uid_t)-1,
+		.gid = (gid_t)-1,
+		.pasta = true,
 		.foreground = !r->background,
 		.netns_only = r->opts.netns_only,
 	};
@@ -239,8 +241,8 @@ static int daemon_main(const struct run *r)
 			int status;
 
 			CHECK(waitpid(pid, &status, 0) == pid);
-			return WIFEXITED(status) ? WEXITSTATUS(status) :
-						   128 + WTERMSIG(status);
+			return WIFEXITED(status) ? WEXITSTATUS(status)
+						 : 128 + WTERMSIG(status);
 		}
 		CHECK(getpid() == 1);
 	}
@@ -421,8 +423,8 @@ static int finish(struct daemon *d, int ms)
 	close(d->ready);
 	close(d->pidfd);
 	if (!rc)
-		rc = WIFEXITED(status) ? WEXITSTATUS(status) :
-					 128 + WTERMSIG(status);
+		rc = WIFEXITED(status) ? WEXITSTATUS(status)
+				       : 128 + WTERMSIG(status);
 	return rc;
 }
 
@@ -470,8 +472,7 @@ static void test_command(void **state)
 		if (!strstr(out, "uid 0 pid 2 name inner\n") ||
 		    !strstr(out, "inet 192.0.2.15/24") ||
 		    !strstr(out, "inet6 2001:db8::15/64") ||
-		    !strstr(out, "inet6 fe80::") ||
-		    strstr(out, "tentative") ||
+		    !strstr(out, "inet6 fe80::") || strstr(out, "tentative") ||
 		    !strstr(out, "default via 192.0.2.2 dev eth0") ||
 		    !strstr(out, "default via fe80::2 dev eth0") ||
 		    !strstr(out, "mtu 65520") || strstr(out, "NOARP") ||
@@ -500,7 +501,8 @@ static void test_status(void **state)
 	assert_int_equal(run_command(&r, "kill -USR1 $$"), 128 + SIGUSR1);
 	/* Not process 1, which would not be killed, nor mother of orphans */
 	assert_int_equal(run_command(&r, "sh -c 'sleep 0.05 &';sleep 0.2;"
-				     "! grep -ql Z.*zombie /proc/*/status"), 0);
+					 "! grep -ql Z.*zombie /proc/*/status"),
+			 0);
 	/* Nobody inside looks into the process that is a copy of us */
 	assert_int_equal(run_command(&r, "head -c 1 /proc/1/environ"), 1);
 	r.opts.no_pidns = true;
@@ -727,12 +729,9 @@ static void test_path(void **state)
 		bool secret; /* not for nobody to see */
 		int want;
 	} cases[] = {
-		{ REMOVE_BOTH, false, 0 },
-		{ REMOVE_UMOUNT, false, 0 },
-		{ REMOVE_BOTH, true, 0 },
-		{ REMOVE_UMOUNT, true, 0 },
-		{ REMOVE_NOT, false, -1 },
-		{ REMOVE_NOT, true, -1 },
+		{ REMOVE_BOTH, false, 0 }, { REMOVE_UMOUNT, false, 0 },
+		{ REMOVE_BOTH, true, 0 },  { REMOVE_UMOUNT, true, 0 },
+		{ REMOVE_NOT, false, -1 }, { REMOVE_NOT, true, -1 },
 	};
 	const char *dir = "/tmp/test-pasta-ns", *path = "/tmp/test-pasta-ns/x";
 	unsigned i;
@@ -752,8 +751,8 @@ static void test_path(void **state)
 		/* Changes elsewhere are not the end */
 		assert_int_equal(mount("tmpfs", "/mnt", "tmpfs", 0, NULL), 0);
 		assert_int_equal(umount("/mnt"), 0);
-		close(open("/tmp/test-pasta-ns/y", O_CREAT | O_RDONLY |
-			   O_CLOEXEC, 0600));
+		close(open("/tmp/test-pasta-ns/y",
+			   O_CREAT | O_RDONLY | O_CLOEXEC, 0600));
 		unlink("/tmp/test-pasta-ns/y");
 		{
 			struct pollfd pfd = { .fd = d.pidfd, .events = POLLIN };
@@ -804,8 +803,11 @@ static int podman(bool no_inotify)
 {
 	const char *limit = "/proc/sys/user/max_inotify_instances";
 	struct run r = {
-		.who = AS_ROOT, .stay_root = true, .background = true,
-		.opts = { .netns_only = true, .config_net = true,
+		.who = AS_ROOT,
+		.stay_root = true,
+		.background = true,
+		.opts = { .netns_only = true,
+			  .config_net = true,
 			  .netns = "/mnt/ns" },
 	};
 	struct daemon d;
@@ -846,7 +848,9 @@ static void test_podman(void **state)
 static void test_chroot(void **state)
 {
 	struct run r = {
-		.who = AS_ROOT, .stay_root = true, .chroot = true,
+		.who = AS_ROOT,
+		.stay_root = true,
+		.chroot = true,
 		.opts.netns_only = true,
 	};
 
@@ -861,19 +865,23 @@ static void test_template(void **state)
 	static const char script[] = "ip -o addr; ip route; ip -6 route;"
 				     "ip -o addr show tentative";
 	static const char *const copied[] = {
-		"inet 192.0.2.77/24", "inet 203.0.113.7/28",
-		"inet6 2001:db8:1::77/64", "default via 192.0.2.2 dev eth0",
+		"inet 192.0.2.77/24",
+		"inet 203.0.113.7/28",
+		"inet6 2001:db8:1::77/64",
+		"default via 192.0.2.2 dev eth0",
 		"198.51.100.0/24 via 192.0.2.9 dev eth0",
 		"2001:db8:2::/64 via 2001:db8:1::9 dev eth0",
 		"default via fe80::2 dev eth0",
 	};
 	static const char *const own[] = {
-		"inet 192.0.2.15/24", "inet6 2001:db8::15/64",
+		"inet 192.0.2.15/24",
+		"inet6 2001:db8::15/64",
 		"default via 192.0.2.2 dev eth0",
 		"default via fe80::2 dev eth0",
 	};
 	struct run r = {
-		.who = AS_USER, .template = true,
+		.who = AS_USER,
+		.template = true,
 		.opts = { .config_net = true,
 			  .ns_mac = { 0x02, 0, 0, 0, 0, 0x33 } },
 	};
@@ -921,17 +929,23 @@ static void test_errors(void **state)
 		struct pasta_opts opts;
 		const char *want;
 	} cases[] = {
-		{ AS_USER, { .pid = INT_MAX }, "No process with PID 2147483647" },
+		{ AS_USER,
+		  { .pid = INT_MAX },
+		  "No process with PID 2147483647" },
 		{ AS_USER, { .pid = 1 }, "/proc/1/ns/net: Permission denied" },
-		{ AS_USER, { .netns = "no-such-name" },
+		{ AS_USER,
+		  { .netns = "no-such-name" },
 		  "/run/netns/no-such-name: No such file" },
 		{ AS_USER, { .netns = "/etc/passwd" }, "not a namespace" },
-		{ AS_USER, { .netns = "/proc/self/ns/user" },
+		{ AS_USER,
+		  { .netns = "/proc/self/ns/user" },
 		  "not a namespace" },
-		{ AS_USER, { .netns = "/proc/self/ns/net" },
+		{ AS_USER,
+		  { .netns = "/proc/self/ns/net" },
 		  "Operation not permitted" },
-		{ AS_USER, { .netns = "/proc/self/ns/net",
-			     .userns = "/nonexistent" }, "/nonexistent" },
+		{ AS_USER,
+		  { .netns = "/proc/self/ns/net", .userns = "/nonexistent" },
+		  "/nonexistent" },
 		{ AS_USER, { .spawn = true, .netns_only = true }, "root" },
 	};
 	unsigned i;
@@ -968,8 +982,10 @@ static void test_forbidden(void **state)
 		close(2);
 		out[0] = '\0';
 		read_until(p[0], NULL, 1000);
-		_exit(rc == -ENOSPC &&
-		      strstr(out, "user.max_user_namespaces is 0") ? 0 : 1);
+		_exit(rc == -ENOSPC && strstr(out,
+					      "user.max_user_namespaces is 0")
+			      ? 0
+			      : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);

@@ -241,11 +241,18 @@ static void test_guest_fin_order(void **state)
 
 	(void)state;
 	env_open(&c, PEER4, 1000, 7, 1000);
-	tx[0] = (struct env_tx){ .seq = c.snd + 3, .ack = c.rcv, .wnd = 9,
-				 .flags = TH_ACK | TH_FIN, .data = "def",
+	tx[0] = (struct env_tx){ .seq = c.snd + 3,
+				 .ack = c.rcv,
+				 .wnd = 9,
+				 .flags = TH_ACK | TH_FIN,
+				 .data = "def",
 				 .len = 3 };
-	tx[1] = (struct env_tx){ .seq = c.snd, .ack = c.rcv, .wnd = 9,
-				 .flags = TH_ACK, .data = "abc", .len = 3 };
+	tx[1] = (struct env_tx){ .seq = c.snd,
+				 .ack = c.rcv,
+				 .wnd = 9,
+				 .flags = TH_ACK,
+				 .data = "abc",
+				 .len = 3 };
 	env_send(&c, tx, 1); /* only the later */
 	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
 	assert_int_equal(env_flow()->st.fin, 0);
@@ -403,8 +410,9 @@ static void test_rst_after_fin(void **state)
 static void test_rst_while_opening(void **state)
 {
 	const struct env_tx syn = { .flags = TH_SYN, .seq = 5 };
-	struct env_conn c = { .guest = GUEST4, .peer = PEER4, .gport = 1,
-			      .pport = 6200 };
+	struct env_conn c = {
+		.guest = GUEST4, .peer = PEER4, .gport = 1, .pport = 6200
+	};
 	int l = env_listen(PEER4, 6200), fd;
 	struct env_rx rx;
 
@@ -537,22 +545,14 @@ static void test_flow_close(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_guest_first),
-		T(test_peer_first),
-		T(test_simultaneous),
-		T(test_fin_lost),
-		T(test_fin_after),
-		T(test_guest_fin_order),
-		T(test_guest_rst),
-		T(test_blind_syn),
-		T(test_peer_rst),
-		T(test_rst_behind_data),
-		T(test_rst_after_fin),
-		T(test_rst_while_opening),
-		T(test_end_blocked),
-		T(test_close_blocked),
-		T(test_last_ack_lost),
-		T(test_flow_close),
+		T(test_guest_first),   T(test_peer_first),
+		T(test_simultaneous),  T(test_fin_lost),
+		T(test_fin_after),     T(test_guest_fin_order),
+		T(test_guest_rst),     T(test_blind_syn),
+		T(test_peer_rst),      T(test_rst_behind_data),
+		T(test_rst_after_fin), T(test_rst_while_opening),
+		T(test_end_blocked),   T(test_close_blocked),
+		T(test_last_ack_lost), T(test_flow_close),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);

@@ -119,10 +119,10 @@ static void test_bulk_to_guest(void **state)
 		size_t gso;
 		bool peek_off;
 	} rows[] = {
-		{ 1500, 1460, 0, true },     { 1500, 1460, 0, false },
-		{ 65520, 65480, 0, true },   { 65520, 65480, 0, false },
-		{ 1500, 1460, 65160, true }, { 1500, 1460, 65160, false },
-		{ 1500, 88, 65160, true },   { 1280, 1240, 0, true },
+		{ 1500, 1460, 0, true },       { 1500, 1460, 0, false },
+		{ 65520, 65480, 0, true },     { 65520, 65480, 0, false },
+		{ 1500, 1460, 65160, true },   { 1500, 1460, 65160, false },
+		{ 1500, 88, 65160, true },     { 1280, 1240, 0, true },
 		{ 65520, 65480, 65480, true },
 	};
 	const size_t len = sizeof(pattern) / 2;
@@ -220,17 +220,30 @@ static void test_order(void **state)
 	} rows[] = {
 		{ "in order", 3, { { 0, 10 }, { 10, 10 }, { 20, 5 } }, 25, 1 },
 		{ "backwards", 3, { { 20, 5 }, { 10, 10 }, { 0, 10 } }, 25, 1 },
-		{ "twice", 4,
-		  { { 0, 10 }, { 0, 10 }, { 10, 10 }, { 10, 10 } }, 20, 1 },
+		{ "twice",
+		  4,
+		  { { 0, 10 }, { 0, 10 }, { 10, 10 }, { 10, 10 } },
+		  20,
+		  1 },
 		{ "overlap", 3, { { 0, 10 }, { 5, 10 }, { 8, 20 } }, 28, 1 },
 		{ "within", 3, { { 0, 20 }, { 5, 10 }, { 19, 2 } }, 21, 1 },
-		{ "late overlap", 3, { { 15, 10 }, { 10, 8 }, { 0, 12 } }, 25, 1 },
+		{ "late overlap",
+		  3,
+		  { { 15, 10 }, { 10, 8 }, { 0, 12 } },
+		  25,
+		  1 },
 		{ "hole at the start", 1, { { 1, 10 } }, 0, 1 },
 		{ "two beyond a hole", 2, { { 10, 10 }, { 20, 10 } }, 0, 2 },
-		{ "four beyond a hole", 4,
-		  { { 10, 10 }, { 20, 10 }, { 30, 1 }, { 40, 1 } }, 0, 3 },
-		{ "one, a hole, three", 4,
-		  { { 0, 10 }, { 20, 10 }, { 30, 10 }, { 40, 10 } }, 10, 4 },
+		{ "four beyond a hole",
+		  4,
+		  { { 10, 10 }, { 20, 10 }, { 30, 1 }, { 40, 1 } },
+		  0,
+		  3 },
+		{ "one, a hole, three",
+		  4,
+		  { { 0, 10 }, { 20, 10 }, { 30, 10 }, { 40, 10 } },
+		  10,
+		  4 },
 		{ "old", 1, { { -10U, 10 } }, 0, 1 },
 		{ "old and new", 1, { { -10U, 15 } }, 5, 1 },
 		{ "much too old", 1, { { -1000000U, 10 } }, 0, 1 },
@@ -263,8 +276,8 @@ static void test_order(void **state)
 				.len = rows[i].seg[j].len
 			};
 		if (rows[i].seg[0].off > 100000)
-			tx[0].data = pattern + (rows[i].seg[0].off == -10U ?
-							90 : 0);
+			tx[0].data = pattern +
+				     (rows[i].seg[0].off == -10U ? 90 : 0);
 		env_send(&c, tx, rows[i].n);
 		c.snd = base + rows[i].taken;
 		for (j = 0; env_get(&rx); j++) {
@@ -444,7 +457,8 @@ static void test_window_asked(void **state)
 
 	(void)state;
 	env_open(&c, PEER4, 1460, 7, 1000);
-	env_flow()->rcv_adv = env_flow()->rcv_nxt; /* as if it had been closed */
+	env_flow()->rcv_adv =
+		env_flow()->rcv_nxt; /* as if it had been closed */
 	env_flow()->rcv_wnd = 0;
 	c.snd--;
 	env_data(&c, TH_ACK, NULL, 0);
@@ -590,8 +604,8 @@ static void urgent(const char *peer)
 	guest_reads(&c, 300);
 	assert_int_equal(queued(), 0);
 	for (i = 0; i < 20; i++)
-		assert_int_equal(send(c.fd, pattern + i, 1,
-				      i % 3 ? 0 : MSG_OOB), 1);
+		assert_int_equal(
+			send(c.fd, pattern + i, 1, i % 3 ? 0 : MSG_OOB), 1);
 	shutdown(c.fd, SHUT_WR);
 	guest_reads(&c, 20);
 	env_want_bare(&c, TH_FIN | TH_ACK, c.rcv, c.snd, NULL);
@@ -631,20 +645,13 @@ static void test_old_window(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_to_guest),
-		T(test_bulk_to_guest),
-		T(test_from_guest),
-		T(test_order),
-		T(test_window_edge),
-		T(test_zero_window),
-		T(test_zero_window_dead),
-		T(test_stalled_reader),
-		T(test_window_asked),
-		T(test_partial_send),
-		T(test_no_idle_update),
-		T(test_blocked),
-		T(test_urgent),
-		T(test_old_window),
+		T(test_to_guest),         T(test_bulk_to_guest),
+		T(test_from_guest),       T(test_order),
+		T(test_window_edge),      T(test_zero_window),
+		T(test_zero_window_dead), T(test_stalled_reader),
+		T(test_window_asked),     T(test_partial_send),
+		T(test_no_idle_update),   T(test_blocked),
+		T(test_urgent),           T(test_old_window),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);

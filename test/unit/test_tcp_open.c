@@ -424,7 +424,8 @@ static void test_short_headers(void **state)
 			if (len > 12)
 				p[12] = (uint8_t)(doff << 4);
 			tcp_tap_input(&env.tcp, &g);
-			assert_int_equal(env.tcp.stats.bad_segment - bad, !good);
+			assert_int_equal(env.tcp.stats.bad_segment - bad,
+					 !good);
 			free(p);
 			env_drop();
 		}

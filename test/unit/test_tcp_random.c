@@ -24,7 +24,7 @@
 #include "test/fake/tcp_env.h"
 
 #define STREAM_MAX 400000
-#define RUNS	   60
+#define RUNS       60
 
 /* Virtual time, ms, in which the worst run must be over */
 #define TIME_MAX (3600 * 1000)
@@ -51,14 +51,14 @@ static struct run {
 	unsigned seed;
 	bool lossy;
 	unsigned loss, dup, reorder, delay; /* per cent, ms */
-	size_t to_guest, to_peer;	    /* bytes of each stream */
+	size_t to_guest, to_peer;           /* bytes of each stream */
 	struct env_conn c;
 	/* guest, receiving */
 	bool have[STREAM_MAX + 1]; /* bytes, and FIN behind them */
 	size_t rcv, read, rcvbuf;  /* next missing; read by the program */
-	uint32_t edge;		   /* largest ever announced */
-	uint32_t wnd;		   /* window announced last, bytes */
-	unsigned owed;		   /* segments not acknowledged yet */
+	uint32_t edge;             /* largest ever announced */
+	uint32_t wnd;              /* window announced last, bytes */
+	unsigned owed;             /* segments not acknowledged yet */
 	uint64_t owed_since, stall;
 	/* guest, sending */
 	size_t una, nxt, max;
@@ -133,8 +133,8 @@ static void guest_sends(void)
 {
 	while (r.nxt <= r.to_peer) {
 		size_t left = r.snd_edge - (r.c.isn + 1 + (uint32_t)r.nxt);
-		size_t len = r.to_peer - r.nxt, mss = env_flow() ?
-			env_flow()->mss : 1000;
+		size_t len = r.to_peer - r.nxt,
+		       mss = env_flow() ? env_flow()->mss : 1000;
 
 		if ((int32_t)left <= 0)
 			break;
@@ -272,11 +272,11 @@ static bool peer_lives(void)
 		r.peer_stall = env.loop.now + rnd(300);
 		return true;
 	}
-	n = r.to_guest - r.peer_sent ?
-		    send(r.c.fd, from_peer + r.peer_sent,
-			 1 + rnd((unsigned)(r.to_guest - r.peer_sent)),
-			 MSG_DONTWAIT | MSG_NOSIGNAL) :
-		    0;
+	n = r.to_guest - r.peer_sent
+		    ? send(r.c.fd, from_peer + r.peer_sent,
+			   1 + rnd((unsigned)(r.to_guest - r.peer_sent)),
+			   MSG_DONTWAIT | MSG_NOSIGNAL)
+		    : 0;
 	if (n > 0) {
 		r.peer_sent += (size_t)n;
 		busy = true;
@@ -331,8 +331,7 @@ static unsigned deliver(void)
 		for (tx[0] = f->tx, data[ntx++] = f->data; f && ntx < 20;) {
 			f = NULL;
 			for (i = 0; i < LINK_MAX; i++)
-				if (wire[i].at &&
-				    wire[i].at <= env.loop.now &&
+				if (wire[i].at && wire[i].at <= env.loop.now &&
 				    !wire[i].to_guest &&
 				    (!f || wire[i].order < f->order))
 					f = &wire[i];
@@ -425,8 +424,8 @@ static void one_run(unsigned seed)
 
 		if (env.loop.now - start > TIME_MAX || turns++ > limit)
 			fail_msg("seed %u: stuck after %u ms: to guest %zu of "
-				 "%zu, to peer %zu (%zu) of %zu", seed,
-				 (unsigned)(env.loop.now - start), r.rcv,
+				 "%zu, to peer %zu (%zu) of %zu",
+				 seed, (unsigned)(env.loop.now - start), r.rcv,
 				 r.to_guest, r.una, r.peer_read, r.to_peer);
 		moved += deliver();
 		moved += peer_lives();

@@ -159,9 +159,9 @@ static void test_no_dead_end(void **state)
 		for (phase = 0; phase < PHASE_CLOSED; phase++)
 			for (fin = 0; fin <= TCP_FIN_ALL; fin++)
 				for (ev = 0; ev < TCP_EV_ABORT; ev++) {
-					struct tcp_state n, s = {
-						(uint8_t)phase, (uint8_t)fin
-					};
+					struct tcp_state n,
+						s = { (uint8_t)phase,
+						      (uint8_t)fin };
 
 					if (possible(s) && !way[phase][fin] &&
 					    tcp_next(s, (enum tcp_event)ev,

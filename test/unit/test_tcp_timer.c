@@ -31,7 +31,8 @@ static void peer_sends(const struct env_conn *c, size_t off, size_t len)
 }
 
 /* Frames that come out while time passes, with their times. Return: how many */
-static unsigned watch(uint64_t ms, uint64_t *at, struct env_rx *rx, unsigned max)
+static unsigned watch(uint64_t ms, uint64_t *at, struct env_rx *rx,
+		      unsigned max)
 {
 	uint64_t end = env.loop.now + ms, from = env.loop.now;
 	unsigned n = 0;
@@ -91,10 +92,12 @@ static void test_syn_ack_retries(void **state)
 {
 	static const uint8_t opts[] = { 2, 4, 5, 0xb4 };
 	static const unsigned want[] = { 1000, 3000, 7000 };
-	const struct env_tx syn = { .flags = TH_SYN, .seq = 5, .opts = opts,
-				    .optlen = 4 };
-	struct env_conn c = { .guest = GUEST4, .peer = PEER4, .gport = 1,
-			      .pport = 6101 };
+	const struct env_tx syn = {
+		.flags = TH_SYN, .seq = 5, .opts = opts, .optlen = 4
+	};
+	struct env_conn c = {
+		.guest = GUEST4, .peer = PEER4, .gport = 1, .pport = 6101
+	};
 	int l = env_listen(PEER4, 6101), fd;
 	struct env_rx rx[10];
 	uint64_t at[10];

@@ -44,9 +44,10 @@ static void there_and_back(const char *peer, const char *guest)
 	struct udp_env_dgram d;
 	in_port_t port;
 
-	udp_env_guest_sends(
-		&(struct udp_env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
-		"ping", 4);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "ping", 4);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), &from, &port), 4);
 	assert_memory_equal(got, "ping", 4);
 	assert_int_equal(port, 5000);
@@ -62,9 +63,10 @@ static void there_and_back(const char *peer, const char *guest)
 	assert_memory_equal(d.payload, "pong!", 5);
 
 	/* The same flow again, not another */
-	udp_env_guest_sends(
-		&(struct udp_env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
-		"ping", 4);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "ping", 4);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 4);
 	assert_int_equal(udp_env.udp.stats.flows, 1);
 	udp_env_close(fd);
@@ -91,9 +93,10 @@ static void test_host_loopback(void **state)
 	in_port_t port;
 
 	(void)state;
-	udp_env_guest_sends(
-		&(struct udp_env_send){ .dst = GW4, .sport = 5000, .dport = 4000 },
-		"a", 1);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = GW4,
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "a", 1);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), &from, &port), 1);
 	assert_addr(&from, "127.0.0.1");
 	udp_env_send_to(fd, "127.0.0.1", port, "b", 1);
@@ -105,14 +108,15 @@ static void test_host_loopback(void **state)
 /* Nobody but the peer is let in */
 static void test_filter(void **state)
 {
-	int fd = udp_env_socket(PEER4, 4000), other = udp_env_socket(PEER4B, 4000);
+	int fd = udp_env_socket(PEER4, 4000),
+	    other = udp_env_socket(PEER4B, 4000);
 	struct udp_env_dgram d;
 
 	(void)state;
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-					    .sport = 5000,
-					    .dport = 4000 },
-			"a", 1);
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "a", 1);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 1);
 	udp_env_send_to(other, PEER4, 5000, "evil", 4);
 	assert_true(udp_env_guest_gets_nothing());
@@ -146,13 +150,15 @@ static int flow_fd(in_port_t port)
 /* What came in before the socket was connected is looked at as well */
 static void not_connected_yet(const char *peer, const char *evil)
 {
-	int fd = udp_env_socket(peer, 4000), other = udp_env_socket(evil, 4000), sock;
+	int fd = udp_env_socket(peer, 4000), other = udp_env_socket(evil, 4000),
+	    sock;
 	const union inany_addr a = udp_env_addr(peer), e = udp_env_addr(evil);
 	struct udp_env_dgram d;
 
-	udp_env_guest_sends(
-		&(struct udp_env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
-		"a", 1);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "a", 1);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 1);
 	sock = flow_fd(5000);
 	udp_env_send_to(fd, peer, 5000, "good", 4);
@@ -181,15 +187,16 @@ static void test_not_connected_yet(void **state)
 /* Source port of somebody else on the host: another one does */
 static void test_port_taken(void **state)
 {
-	int fd = udp_env_socket(PEER4, 4000), taken = udp_env_socket("0.0.0.0", 5000);
+	int fd = udp_env_socket(PEER4, 4000),
+	    taken = udp_env_socket("0.0.0.0", 5000);
 	struct udp_env_dgram d;
 	in_port_t port;
 
 	(void)state;
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-					    .sport = 5000,
-					    .dport = 4000 },
-			"a", 1);
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "a", 1);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 1);
 	assert_int_not_equal(port, 5000);
 	assert_int_equal(udp_env.udp.stats.ephemeral, 1);
@@ -218,12 +225,14 @@ static void test_sizes(void **state)
 			struct udp_env_dgram d;
 			size_t n = sizes[i];
 
-			udp_env_guest_sends(&(struct udp_env_send){ .dst = peers[j],
-							    .sport = 5000,
-							    .dport = 4000 },
-					big, n);
+			udp_env_guest_sends(
+				&(struct udp_env_send){ .dst = peers[j],
+							.sport = 5000,
+							.dport = 4000 },
+				big, n);
 			assert_int_equal(
-				udp_env_recv(fd, got, sizeof(got), NULL, NULL), n);
+				udp_env_recv(fd, got, sizeof(got), NULL, NULL),
+				n);
 			assert_memory_equal(got, big, n);
 			udp_env_send_to(fd, peers[j], 5000, big, n);
 			assert_true(udp_env_guest_gets(&d));
@@ -253,12 +262,13 @@ static void ttl_and_tos(const char *peer, int level, int ttl_opt, int ttl_type,
 		struct cmsghdr *c;
 		int ttl = 0, tos = 0;
 
-		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
-						    .sport = 5000,
-						    .dport = 4000,
-						    .ttl = (uint8_t)i,
-						    .tos = (uint8_t)(i * 4) },
-				"a", 1);
+		udp_env_guest_sends(
+			&(struct udp_env_send){ .dst = peer,
+						.sport = 5000,
+						.dport = 4000,
+						.ttl = (uint8_t)i,
+						.tos = (uint8_t)(i * 4) },
+			"a", 1);
 		assert_int_equal(recvmsg(fd, &m, 0), 1);
 		for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
 			if (c->cmsg_type == ttl_type)
@@ -293,7 +303,8 @@ static void expect_run(int fd, unsigned n, size_t len, size_t last)
 	for (i = 0; i < n; i++) {
 		size_t l = last && i + 1 == n ? last : len;
 
-		assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), l);
+		assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL),
+				 l);
 		assert_int_equal(got[0], (uint8_t)(big[0] + i));
 		assert_memory_equal(got + 1, big + 1, l - 1);
 	}
@@ -314,12 +325,13 @@ static void batches(const char *peer)
 	unsigned i;
 
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
-		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
-						    .sport = 5000,
-						    .dport = 4000,
-						    .n = runs[i].n,
-						    .last = runs[i].last },
-				big, runs[i].len);
+		udp_env_guest_sends(
+			&(struct udp_env_send){ .dst = peer,
+						.sport = 5000,
+						.dport = 4000,
+						.n = runs[i].n,
+						.last = runs[i].last },
+			big, runs[i].len);
 		expect_run(fd, runs[i].n, runs[i].len, runs[i].last);
 	}
 	assert_int_equal(udp_env.udp.stats.send_failed, 0);
@@ -353,11 +365,11 @@ static void test_gso_refused(void **state)
 	(void)state;
 	assert_int_equal(system("ip link set lo mtu 1500"), 0);
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-					    .sport = 5000,
-					    .dport = 4000,
-					    .n = 20,
-					    .last = 5 },
-			big, 2000);
+						    .sport = 5000,
+						    .dport = 4000,
+						    .n = 20,
+						    .last = 5 },
+			    big, 2000);
 	expect_run(fd, 20, 2000, 5);
 	assert_int_equal(udp_env.udp.stats.send_failed, 0);
 	assert_int_equal(system("ip link set lo mtu 65536"), 0);
@@ -378,16 +390,18 @@ static void uso(const char *peer)
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
 		size_t pos, size = runs[i].size, len = runs[i].len;
 
-		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
-						    .sport = 5000,
-						    .dport = 4000,
-						    .gso_size = runs[i].size },
-				big, len);
+		udp_env_guest_sends(
+			&(struct udp_env_send){ .dst = peer,
+						.sport = 5000,
+						.dport = 4000,
+						.gso_size = runs[i].size },
+			big, len);
 		for (pos = 0; pos < len; pos += size) {
 			size_t l = len - pos < size ? len - pos : size;
 
 			assert_int_equal(
-				udp_env_recv(fd, got, sizeof(got), NULL, NULL), l);
+				udp_env_recv(fd, got, sizeof(got), NULL, NULL),
+				l);
 			assert_memory_equal(got, big + pos, l);
 		}
 		assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), -1);
@@ -413,7 +427,8 @@ static void test_uso_no_gso(void **state)
 static void test_multicast(void **state)
 {
 	struct ip_mreqn m = { .imr_ifindex = 1 };
-	int fd = udp_env_socket("0.0.0.0", 4000), peer = udp_env_socket(PEER4B, 4001);
+	int fd = udp_env_socket("0.0.0.0", 4000),
+	    peer = udp_env_socket(PEER4B, 4001);
 	struct udp_env_dgram d;
 	in_port_t port;
 
@@ -422,10 +437,10 @@ static void test_multicast(void **state)
 	assert_int_equal(
 		setsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)), 0);
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = "233.252.0.1",
-					    .sport = 5000,
-					    .dport = 4000,
-					    .ttl = 1 },
-			"who?", 4);
+						    .sport = 5000,
+						    .dport = 4000,
+						    .ttl = 1 },
+			    "who?", 4);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 4);
 	assert_int_equal(port, 5000);
 	udp_env_send_to(peer, HOST4, port, "me", 2);
@@ -436,7 +451,8 @@ static void test_multicast(void **state)
 	assert_memory_equal(d.payload, "me", 2);
 
 	/* On our loopback it is not shown as that */
-	udp_env_send_to(udp_env_socket("127.0.0.1", 4002), "127.0.0.1", port, "lo", 2);
+	udp_env_send_to(udp_env_socket("127.0.0.1", 4002), "127.0.0.1", port,
+			"lo", 2);
 	assert_true(udp_env_guest_gets(&d));
 	assert_addr(&d.src, GW4);
 	udp_env_close(fd);
@@ -445,7 +461,8 @@ static void test_multicast(void **state)
 
 static void test_multicast6(void **state)
 {
-	int fd = udp_env_socket("::", 4000), peer = udp_env_socket(PEER6B, 4001);
+	int fd = udp_env_socket("::", 4000),
+	    peer = udp_env_socket(PEER6B, 4001);
 	struct ipv6_mreq m;
 	struct udp_env_dgram d;
 	in_port_t port;
@@ -461,10 +478,10 @@ static void test_multicast6(void **state)
 		setsockopt(fd, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m, sizeof(m)),
 		0);
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = "ff02::db8:0:1",
-					    .sport = 5000,
-					    .dport = 4000,
-					    .ttl = 1 },
-			"who?", 4);
+						    .sport = 5000,
+						    .dport = 4000,
+						    .ttl = 1 },
+			    "who?", 4);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 4);
 	udp_env_send_to(peer, HOST6, port, "me", 2);
 	assert_true(udp_env_guest_gets(&d));
@@ -478,7 +495,8 @@ static void test_multicast6(void **state)
 /* Broadcast: allowed, and our own does not come back to the guest */
 static void broadcast(const char *dst)
 {
-	int fd = udp_env_socket("0.0.0.0", 4000), peer = udp_env_socket(PEER4B, 4001);
+	int fd = udp_env_socket("0.0.0.0", 4000),
+	    peer = udp_env_socket(PEER4B, 4001);
 	struct udp_env_dgram d;
 	in_port_t port;
 
@@ -486,11 +504,13 @@ static void broadcast(const char *dst)
 	sock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	udp_env_rule(PIF_HOST, NULL, 4000, 4000);
 	udp_env.opts.host.rule[0].scan = true; /* so that it shares the port */
-	assert_int_equal(
-		fwd_listener_open(&udp_env.fwd, &udp_env.opts.host.rule[0], 4000), 1);
-	udp_env_guest_sends(
-		&(struct udp_env_send){ .dst = dst, .sport = 4000, .dport = 4000 },
-		"who?", 4);
+	assert_int_equal(fwd_listener_open(&udp_env.fwd,
+					   &udp_env.opts.host.rule[0], 4000),
+			 1);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = dst,
+						    .sport = 4000,
+						    .dport = 4000 },
+			    "who?", 4);
 	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 4);
 	assert_int_equal(port, 4000);
 	assert_true(udp_env_guest_gets_nothing());
@@ -525,11 +545,11 @@ static void test_broadcast(void **state)
 static void test_malformed(void **state)
 {
 	const struct udp_env_send s4 = { .dst = PEER4,
-				     .sport = 5000,
-				     .dport = 4000 };
+					 .sport = 5000,
+					 .dport = 4000 };
 	const struct udp_env_send s6 = { .dst = PEER6,
-				     .sport = 5000,
-				     .dport = 4000 };
+					 .sport = 5000,
+					 .dport = 4000 };
 	/* source port 5000, destination port 4000, length, checksum */
 	static const uint8_t too_short[] = {
 		0x13, 0x88, 0x0f, 0xa0, 0, 7, 0, 0

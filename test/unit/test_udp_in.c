@@ -79,11 +79,11 @@ static void inbound(const char *rule, const char *peer, const char *asked,
 		assert_int_equal(d.len, 2);
 
 		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
-						    .sport = 6001,
-						    .dport = 7000 },
-				"hello", 5);
-		assert_int_equal(udp_env_recv(fd, got, sizeof(got), &from, &port),
-				 5);
+							    .sport = 6001,
+							    .dport = 7000 },
+				    "hello", 5);
+		assert_int_equal(
+			udp_env_recv(fd, got, sizeof(got), &from, &port), 5);
 		assert_addr(&from, asked);
 		assert_int_equal(port, 6000);
 	}
@@ -189,7 +189,8 @@ static void test_catch_up(void **state)
 /* No descriptors left: the listener serves all */
 static void no_fds(const char *peer, const char *asked)
 {
-	int a = udp_env_socket(peer, 7000), b = udp_env_socket(peer, 7001), top, rest;
+	int a = udp_env_socket(peer, 7000), b = udp_env_socket(peer, 7001), top,
+	    rest;
 	struct rlimit old, lim;
 	union inany_addr from;
 	struct udp_env_dgram d;
@@ -215,16 +216,16 @@ static void no_fds(const char *peer, const char *asked)
 		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.sport, 7001);
 		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
-						    .sport = 6000,
-						    .dport = 7001,
-						    .n = 2 },
-				"cc", 2);
-		assert_int_equal(udp_env_recv(b, got, sizeof(got), &from, &port),
-				 2);
+							    .sport = 6000,
+							    .dport = 7001,
+							    .n = 2 },
+				    "cc", 2);
+		assert_int_equal(
+			udp_env_recv(b, got, sizeof(got), &from, &port), 2);
 		assert_addr(&from, asked);
 		assert_int_equal(port, 6000);
-		assert_int_equal(udp_env_recv(b, got, sizeof(got), &from, &port),
-				 2);
+		assert_int_equal(
+			udp_env_recv(b, got, sizeof(got), &from, &port), 2);
 	}
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_int_equal(udp_env.udp.stats.flows, 2);
@@ -232,9 +233,10 @@ static void no_fds(const char *peer, const char *asked)
 
 	/* Nobody listens there any more: told by the listener's queue */
 	udp_env_close(b);
-	udp_env_guest_sends(
-		&(struct udp_env_send){ .dst = peer, .sport = 6000, .dport = 7001 },
-		"cc", 2);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
+						    .sport = 6000,
+						    .dport = 7001 },
+			    "cc", 2);
 	assert_true(udp_env_guest_gets(&d));
 	assert_int_equal(d.proto,
 			 strchr(peer, ':') ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
@@ -272,17 +274,17 @@ static void splice(enum pif pif, const char *server, const char *lo)
 		ssize_t n = i * 30000;
 
 		udp_env_send_to(fd, lo, 6000, big, (size_t)n);
-		assert_int_equal(udp_env_recv(srv, got, sizeof(got), NULL, &port),
-				 n);
+		assert_int_equal(
+			udp_env_recv(srv, got, sizeof(got), NULL, &port), n);
 		assert_memory_equal(got, big, n);
 		if (!i)
 			first = port;
 		assert_int_equal(port, first);
 
-		udp_env_send_to(srv, strchr(lo, ':') ? "::1" : "127.0.0.1", port,
-			    "re", 2);
-		assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port),
-				 2);
+		udp_env_send_to(srv, strchr(lo, ':') ? "::1" : "127.0.0.1",
+				port, "re", 2);
+		assert_int_equal(
+			udp_env_recv(fd, got, sizeof(got), NULL, &port), 2);
 		assert_int_equal(port, 6000);
 	}
 	assert_int_equal(udp_env.udp.stats.spliced, 1);
@@ -338,8 +340,8 @@ static void test_splice_burst(void **state)
 		udp_env_send_to(fd, "127.0.0.1", 6000, big, 100);
 	}
 	for (i = 0; i < 700; i++) {
-		assert_int_equal(udp_env_recv(srv, got, sizeof(got), NULL, NULL),
-				 100);
+		assert_int_equal(
+			udp_env_recv(srv, got, sizeof(got), NULL, NULL), 100);
 		assert_int_equal(got[0], (uint8_t)i);
 	}
 	assert_int_equal(udp_env.udp.stats.flows, 1);
@@ -360,9 +362,10 @@ static void fragments(const char *peer)
 	unsigned i;
 
 	fill();
-	udp_env_guest_sends(
-		&(struct udp_env_send){ .dst = peer, .sport = 5000, .dport = 4000 },
-		"a", 1);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "a", 1);
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		size_t room = c[i].mtu - (strchr(peer, ':') ? 40 : 20) - 8;
 		struct udp_env_dgram d;
@@ -425,7 +428,7 @@ static void uso(const char *peer)
 		for (j = 0; j < c[i].n; j++) {
 			big[0] = (uint8_t)j;
 			udp_env_send_to(fd, peer, 5000, big,
-				    j + 1 < c[i].n ? c[i].len : c[i].last);
+					j + 1 < c[i].n ? c[i].len : c[i].last);
 		}
 		udp_env_turns();
 		tap_mem.blocked = false;
@@ -517,9 +520,9 @@ static void test_blocked(void **state)
 
 	(void)state;
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-					    .sport = 5000,
-					    .dport = 4000 },
-			"a", 1);
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "a", 1);
 	udp_env_turns();
 	tap_mem.blocked = true;
 	for (i = 0; i < 300; i++) {
@@ -590,23 +593,24 @@ static void test_port_unreachable(void **state)
 	(void)state;
 	for (i = 0; i < 3; i++) {
 		udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-						    .sport = 5000,
-						    .dport = 4000 },
-				"abc", 3);
+							    .sport = 5000,
+							    .dport = 4000 },
+				    "abc", 3);
 		expect_error(PEER4, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0,
 			     PEER4);
 		udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER6,
-						    .sport = 5000,
-						    .dport = 4000 },
-				"abc", 3);
+							    .sport = 5000,
+							    .dport = 4000 },
+				    "abc", 3);
 		expect_error(PEER6, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT,
 			     0, PEER6);
 	}
 	assert_int_equal(udp_env.udp.stats.icmp_sent, 6);
 	/* The gateway stands for loopback: the error is the gateway's, too */
-	udp_env_guest_sends(
-		&(struct udp_env_send){ .dst = GW4, .sport = 5000, .dport = 4000 },
-		"abc", 3);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = GW4,
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "abc", 3);
 	expect_error(GW4, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, GW4);
 }
 
@@ -633,9 +637,9 @@ static void test_no_route(void **state)
 {
 	(void)state;
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = "203.0.113.99",
-					    .sport = 5000,
-					    .dport = 4000 },
-			"abc", 3);
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "abc", 3);
 	expect_error("203.0.113.99", ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0,
 		     "203.0.113.99");
 	assert_int_equal(udp_env.flows.used, 0);
@@ -645,7 +649,8 @@ static void test_no_route(void **state)
 static void router_says(const char *router, uint8_t type, uint8_t code,
 			uint32_t rest)
 {
-	const union inany_addr r = udp_env_addr(router), h = udp_env_addr(HOST4);
+	const union inany_addr r = udp_env_addr(router),
+			       h = udp_env_addr(HOST4);
 	const union inany_addr p = udp_env_addr(PEER4);
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	struct {
@@ -688,9 +693,9 @@ static void test_router(void **state)
 	(void)state;
 	udp_env.opts.v4.outbound = udp_env_addr(HOST4);
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-					    .sport = 5000,
-					    .dport = 4000 },
-			"abc", 3);
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "abc", 3);
 	router_says(PEER4B, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
 	expect_error(PEER4B, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0, PEER4);
 	router_says(PEER4B, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, 1300);
@@ -736,18 +741,18 @@ static void test_timeouts(void **state)
 
 	loop_turn(&udp_env.loop, 0);
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-					    .sport = 5000,
-					    .dport = 4000 },
-			"a", 1);
-	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-					    .sport = 5001,
-					    .dport = 4000 },
-			"a", 1);
-	for (i = 0; i < 2; i++) {
-		udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 						    .sport = 5000,
 						    .dport = 4000 },
-				"a", 1);
+			    "a", 1);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
+						    .sport = 5001,
+						    .dport = 4000 },
+			    "a", 1);
+	for (i = 0; i < 2; i++) {
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
+							    .sport = 5000,
+							    .dport = 4000 },
+				    "a", 1);
 		udp_env_send_to(fd, PEER4, 5000, "b", 1);
 		assert_true(udp_env_guest_gets(&d));
 	}
@@ -781,8 +786,8 @@ static void test_evict(void **state)
 	assert_int_equal(udp_env.udp.stats.table_full, 0);
 	assert_int_equal(udp_env.flows.used, ENV_FLOWS);
 	for (i = 0; i < 10; i++) {
-		udp_env_send_to(fd, PEER4, (in_port_t)(i ? 6000 + i : 5000), "c",
-			    1);
+		udp_env_send_to(fd, PEER4, (in_port_t)(i ? 6000 + i : 5000),
+				"c", 1);
 		assert_true(udp_env_guest_gets(&d));
 		assert_int_equal(d.dport, i ? 6000 + i : 5000);
 	}
@@ -809,7 +814,8 @@ static void test_evict_fd(void **state)
 	for (i = 0; i < 20; i++) {
 		s.sport = (in_port_t)(5000 + i);
 		udp_env_guest_sends(&s, "a", 1);
-		assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 1);
+		assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL),
+				 1);
 	}
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_in_range(udp_env.flows.used, 1, 4);
@@ -836,9 +842,9 @@ static void test_twins(void **state)
 	assert_addr(&e.src, GW4);
 	assert_int_not_equal(d.sport, e.sport);
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = GW4,
-					    .sport = 6000,
-					    .dport = e.sport },
-			"to b", 4);
+						    .sport = 6000,
+						    .dport = e.sport },
+			    "to b", 4);
 	assert_int_equal(udp_env_recv(b, got, sizeof(got), NULL, NULL), 4);
 	assert_int_equal(recv(a, got, sizeof(got), MSG_DONTWAIT), -1);
 	udp_env_close(a);
@@ -856,9 +862,9 @@ static void test_listener_and_guest(void **state)
 	listen_all();
 	udp_env_send_to(fd, HOST4, 5000, "early", 5);
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
-					    .sport = 5000,
-					    .dport = 4000 },
-			"a", 1);
+						    .sport = 5000,
+						    .dport = 4000 },
+			    "a", 1);
 	assert_true(udp_env_guest_gets(&d));
 	assert_int_equal(d.len, 5);
 	assert_addr(&d.src, PEER4);
