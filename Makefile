@@ -47,7 +47,7 @@ SRCS	:= $(filter-out qrap.c,$(wildcard *.c lib/*.c wire/*.c tap/*.c nl/*.c \
 	     tcp/*.c udp/*.c fwd/*.c conf/*.c))
 OBJS	:= $(SRCS:%.c=$(O)/%.o)
 LIB	:= $(O)/libpasst.a
-LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -DVERSION='"lint"'
+LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -DVERSION=\"lint\"
 BINS	:= passt pasta qrap
 MANS	:= $(wildcard *.1)
 COMPS	:= $(O)/completion/passt $(O)/completion/_passt
