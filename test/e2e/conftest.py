@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import daemon                       # noqa: E402
+import netns                        # noqa: E402
 import topology                     # noqa: E402
 from procs import Procs             # noqa: E402
 from path import PATHS              # noqa: E402
@@ -27,6 +28,7 @@ def pytest_configure(config):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    netns.remove_orphans()
 
 
 @pytest.hookimpl(hookwrapper=True)

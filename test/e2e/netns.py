@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import re
 import socket
 import subprocess
 
@@ -95,6 +96,19 @@ class Netns:
                 path = "/proc/sys/net/" + name.replace("__", "/")
                 with open(path, "w", encoding="ascii") as f:
                     f.write(str(value))
+
+
+def remove_orphans():
+    """Remove the names that a killed run, its PID in them, has left."""
+    try:
+        names = os.listdir("/run/netns")
+    except FileNotFoundError:
+        return
+    for name in names:
+        m = re.match(r"e2e-(\d+)-\d+-", name)
+        if m and not os.path.exists("/proc/" + m.group(1)):
+            subprocess.run(["ip", "netns", "del", name], check=False,
+                           stderr=subprocess.DEVNULL)
 
 
 class NamedNetns(Netns):

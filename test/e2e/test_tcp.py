@@ -217,33 +217,29 @@ def test_iperf3(path, procs, direction):
     server.wait(10)
 
 
-TCPI_TOTAL_RETRANS = 100        # offset in struct tcp_info
-
-
 @pytest.mark.slow
+@pytest.mark.xdist_group("senders")
 @pytest.mark.parametrize("name", ["tap-out", "passt-out"])
-def test_nothing_sent_twice(fam, net, start, name):
-    """Four senders inside at a time, 40 transfers of 64 MiB each, on a
-    machine busy with just that: what was in the window is taken, so no byte
-    is retransmitted."""
-    # Ours: none. Others drop what a socket does not take at once.
+def test_no_stall(fam, net, start, name):
+    """Four senders inside at a time, 30 transfers of 64 MiB each: none of
+    them waits for one retransmission timer after the other."""
+    # A transfer takes a fraction of a second, several where the machine is
+    # busy. Where a daemon drops what a socket does not take at once, it is
+    # a minute now and then.
     kind = next(p for p in PATHS if p.name == name)
-    # passt of a bridged guest has one namespace, with one address
     paths = [kind(fam, net, start) for _ in range(4)]
 
     def transfers(path):
-        again = []
-        for _ in range(40):
+        took = []
+        for _ in range(30):
+            begin = time.monotonic()
             client, server = path.pair()
             with client, server:
                 task = Task(recv_bulk, server)
                 digest = send_bulk(client, 64 * MIB)
                 client.shutdown(socket.SHUT_WR)
                 assert task.result() == (digest, 64 * MIB)
-                info = client.getsockopt(socket.IPPROTO_TCP,
-                                         socket.TCP_INFO, 192)
-                again += struct.unpack_from("I", info, TCPI_TOTAL_RETRANS)
-        return again
+            took.append(time.monotonic() - begin)
+        return took
     tasks = [Task(transfers, path) for path in paths]
-    again = [n for task in tasks for n in task.result(140)]
-    assert not any(again), again
+    assert max(t for task in tasks for t in task.result(140)) < 20
