@@ -519,8 +519,13 @@ def test_signal_while_starting(launch, net, mode, sig):
         proc = launch.start(argv)
         wait_for(lambda: blocked(proc.pid) & 1 << (sig - 1), "signals taken")
         proc.send_signal(sig)
-    assert proc.wait(10) != 0
-    wait_for(lambda: not running(argv), "end of all processes", timeout=5)
+    status = proc.wait(10)
+    try:
+        assert status != 0
+        wait_for(lambda: not running(argv), "end of all", timeout=5)
+    finally:
+        for pid in running(argv):       # the test has failed
+            launch.procs.adopt(pid)
 
 
 def blocked(pid):
