@@ -188,6 +188,7 @@ def test_reconnect_cut_frame(passt):
     served(p)
 
 
+@pytest.mark.slow
 def test_slow_client(passt):
     """A client that does not read, then reads: framing is intact."""
     p = passt()

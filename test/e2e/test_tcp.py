@@ -29,6 +29,7 @@ def ends(path, direction):
     return (client, server) if direction == "up" else (server, client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_bulk(path, direction):
     """64 MiB arrive unchanged, then EOF."""
@@ -64,6 +65,7 @@ def test_half_close(path, direction):
         assert task.result() == (digest, MIB)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_slow_reader(path, direction):
     """A full window closes and opens again; nothing is lost."""
@@ -153,6 +155,7 @@ def test_server_speaks_first(path):
         assert recv_exact(client, 5) == b"hello"
 
 
+@pytest.mark.slow
 def test_small_writes(path):
     """20,000 one-byte writes with Nagle off arrive in order."""
     client, server = path.pair()
@@ -165,6 +168,7 @@ def test_small_writes(path):
         assert task.result() == want
 
 
+@pytest.mark.slow
 def test_one_after_another(path):
     """300 short connections in a row, none fails."""
     with Echo(path.listen()):

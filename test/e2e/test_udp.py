@@ -96,6 +96,7 @@ def test_source_address(tap_path):
         assert {p[0] for p in echo.peers} == {s.getsockname()[0]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sport", [123, 500, 1023])
 def test_low_source_port(path, sport):
     """From a privileged port an answer comes, whatever port it left by."""
@@ -217,6 +218,7 @@ def test_one_client_two_servers(fam, net, pasta):
             server.stop()
 
 
+@pytest.mark.slow
 def test_many_flows(path):
     """1,000 flows at a time, each with its own answer."""
     n = 1000
