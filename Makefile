@@ -127,7 +127,10 @@ fuzz-run: $(FUZZERS)
 
 check-fast: all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run fast
-check: all $(UNIT)
+# All of it, with the tools that are missing installed before (as root)
+check:
+	test/install-tools
+	$(MAKE) --no-print-directory all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run all
 
 # What a reader should not have to look for; versions as in Debian 12
