@@ -24,6 +24,12 @@
 #define TCP_OUR_WSCALE 9
 #define TCP_WINDOW_MAX ((uint32_t)65535 << TCP_OUR_WSCALE)
 
+/* Bytes in flight to the guest at most. The link is memory, so a large window is
+ * not needed to fill it; and all of them lie in the socket's queue, which is
+ * walked to get behind them, and should stay in the cache.
+ */
+#define TCP_INFLIGHT_MAX (2 * 1024 * 1024)
+
 /* Without SO_PEEK_OFF, bytes in flight are copied again with each receive */
 #define TCP_INFLIGHT_NO_PEEK_OFF (256 * 1024)
 

@@ -372,9 +372,11 @@ static void tcp_output_fin(struct tcp *tcp, struct tcp_conn *c)
 static uint32_t tcp_send_room(const struct tcp *tcp, const struct tcp_conn *c)
 {
 	uint32_t wnd = c->snd_wnd, inflight = tcp_inflight(c);
+	uint32_t max = tcp->features->peek_off ? TCP_INFLIGHT_MAX
+					       : TCP_INFLIGHT_NO_PEEK_OFF;
 
-	if (!tcp->features->peek_off && wnd > TCP_INFLIGHT_NO_PEEK_OFF)
-		wnd = TCP_INFLIGHT_NO_PEEK_OFF;
+	if (wnd > max)
+		wnd = max;
 	if (c->cwnd < wnd) {
 		/* It grows by slivers, which are no segments */
 		wnd = c->cwnd > inflight ? c->cwnd - inflight : 0;
