@@ -23,7 +23,6 @@ enum epoll_type {
 	EPOLL_UDP,        /* id: flow */
 	EPOLL_UDP_SPLICE, /* id: flow, side in the low bit */
 	EPOLL_PING,       /* id: flow */
-	EPOLL_NETNS_POOL, /* sockets of the namespace were refilled */
 	EPOLL_TYPES
 };
 

@@ -39,9 +39,9 @@
 
 /* #syscalls socket bind connect setsockopt getsockopt close */
 
-/* Is a feature switched off for a test? @list as in PASST_KERNEL_WITHOUT */
-static bool without(const char *list, const char *name)
+bool sock_without(const char *name)
 {
+	const char *list = getenv("PASST_KERNEL_WITHOUT");
 	size_t len = strlen(name), n;
 
 	for (; list && *list; list += n + !!list[n]) {
@@ -67,7 +67,6 @@ static bool probe_peek_off(sa_family_t af)
 
 void sock_probe(struct sock_features *f)
 {
-	const char *list = getenv("PASST_KERNEL_WITHOUT");
 	uint32_t mem[MEMINFO_WORDS];
 	socklen_t len = sizeof(mem);
 	int fd;
@@ -75,11 +74,11 @@ void sock_probe(struct sock_features *f)
 	memset(f, 0, sizeof(*f));
 
 	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
-	f->ipv6 = fd >= 0 && !without(list, "ipv6");
+	f->ipv6 = fd >= 0 && !sock_without("ipv6");
 	if (fd >= 0)
 		close(fd);
 
-	f->peek_off = !without(list, "peek_off") && probe_peek_off(AF_INET) &&
+	f->peek_off = !sock_without("peek_off") && probe_peek_off(AF_INET) &&
 		      (!f->ipv6 || probe_peek_off(AF_INET6));
 
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
@@ -91,10 +90,10 @@ void sock_probe(struct sock_features *f)
 					   "lo", sizeof("lo"));
 		close(fd);
 	}
-	f->meminfo = f->meminfo && !without(list, "meminfo");
-	f->udp_gso = f->udp_gso && !without(list, "udp_gso");
-	f->udp_gro = f->udp_gro && !without(list, "udp_gro");
-	f->bindtodev = f->bindtodev && !without(list, "bindtodev");
+	f->meminfo = f->meminfo && !sock_without("meminfo");
+	f->udp_gso = f->udp_gso && !sock_without("udp_gso");
+	f->udp_gro = f->udp_gro && !sock_without("udp_gro");
+	f->bindtodev = f->bindtodev && !sock_without("bindtodev");
 
 	f->rmem_max = (int)read_file_uint(RMEM_MAX_PATH, 0, MEM_MAX_FALLBACK);
 	f->wmem_max = (int)read_file_uint(WMEM_MAX_PATH, 0, MEM_MAX_FALLBACK);

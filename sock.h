@@ -37,6 +37,12 @@ struct sock_features {
 };
 
 /**
+ * sock_without() - Is a kernel feature not to be used, for a test?
+ * @name:	Feature, as listed in the environment, PASST_KERNEL_WITHOUT
+ */
+bool sock_without(const char *name);
+
+/**
  * sock_probe() - Find out what the kernel can
  * @f:		Filled. Environment PASST_KERNEL_WITHOUT, a comma-separated list
  *		of the member names above, switches features off so that the

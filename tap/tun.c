@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "sock.h"
 #include "tap/backend.h"
 
 #ifndef TUN_F_USO4 /* Linux 6.2 */
@@ -52,20 +53,12 @@ static uint8_t tun_rx[TUN_RX_FRAMES][TUN_BUF_LEN] __attribute__((aligned(64)));
 static uint8_t tun_tx[TUN_TX_LEN] __attribute__((aligned(64)));
 static bool tun_vnet;
 
-/* Is a kernel feature switched off for tests? */
-static bool tun_without(const char *name)
-{
-	const char *list = getenv("PASST_KERNEL_WITHOUT");
-
-	return list && strstr(list, name);
-}
-
 /* Offloads the kernel may use towards us. Return: with USO? */
 static int tun_set_offload(int fd)
 {
 	unsigned base = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 
-	if (!tun_without("uso") &&
+	if (!sock_without("uso") &&
 	    !ioctl(fd, TUNSETOFFLOAD, base | TUN_F_USO4 | TUN_F_USO6))
 		return 1;
 	return ioctl(fd, TUNSETOFFLOAD, base) ? -errno : 0;
@@ -96,7 +89,7 @@ int tap_tun_open(char *ifname, bool *vnet_hdr, bool persist)
 	int fd;
 
 	*vnet_hdr = false;
-	if (!tun_without("vnet_hdr")) {
+	if (!sock_without("vnet_hdr")) {
 		fd = tun_attach(ifname, flags | IFF_VNET_HDR);
 		if (fd >= 0 && tun_set_offload(fd) >= 0) {
 			*vnet_hdr = true;
