@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs that start pasta and passt, from a release new enough to know them.
+
+They live in a tree of their own, made by test/callers/make-tree, and run with
+that as their root: see test/callers/enter.
+"""
+
+import os
+import subprocess
+
+from daemon import TOP
+from procs import children, wait_for
+
+CALLERS = os.path.join(TOP, "test", "callers")
+TREE = os.environ.get("CALLERS_TREE", "/var/tmp/passt-callers-tree")
+ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+       "HOME": "/root", "LC_ALL": "C.UTF-8"}
+
+
+class Tree:
+    """The tree, entered: a network namespace, a root, processes of its own.
+
+    Whatever was started in it ends with it, and what was written is gone.
+    """
+
+    def __init__(self, procs, where, bindir):
+        subprocess.run([os.path.join(CALLERS, "make-tree"), TREE], check=True)
+        self.proc = procs.start(
+            [os.path.join(CALLERS, "enter"), TREE, bindir,
+             "sh", "-c", "echo ready; read x"], ns=where,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.proc.stdout.readline() == b"ready\n"
+        self.init = wait_for(lambda: children(self.proc.pid), "init")[0]
+
+    def wrap(self, argv, user=None):
+        """The argument vector that runs argv in here."""
+        ids = ["--setuid=%d" % user, "--setgid=%d" % user] if user else []
+        return ["nsenter", "--target=%d" % self.init, "--mount", "--uts",
+                "--ipc", "--net", "--pid", "--root", "--wd=/", *ids, "--",
+                *map(str, argv)]
+
+    def run(self, *argv, check=True, timeout=60, user=None, **kw):
+        """Run a program to its end; the result has text stdout, stderr."""
+        kw.setdefault("stdin", subprocess.DEVNULL)
+        kw.setdefault("env", ENV)
+        res = subprocess.run(self.wrap(argv, user), text=True, timeout=timeout,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             check=False, **kw)
+        if check and res.returncode:
+            raise AssertionError("%s: status %d\n%s%s" % (
+                " ".join(map(str, argv)), res.returncode,
+                res.stdout, res.stderr))
+        return res
+
+    def root(self, path):
+        """Where we, outside, find a file of the tree."""
+        return "/proc/%d/root/%s" % (self.init, path.lstrip("/"))
