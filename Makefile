@@ -9,6 +9,8 @@ prefix	?= /usr/local
 bindir	?= $(prefix)/bin
 mandir	?= $(prefix)/share/man
 docdir	?= $(prefix)/share/doc/passt
+libexecdir ?= $(prefix)/libexec
+unitdir	?= $(prefix)/lib/systemd/user
 bashcompdir ?= $(prefix)/share/bash-completion/completions
 zshcompdir ?= $(prefix)/share/zsh/site-functions
 
@@ -50,6 +52,7 @@ LIB	:= $(O)/libpasst.a
 LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -DVERSION=\"lint\"
 BINS	:= passt pasta qrap
 MANS	:= $(wildcard *.1)
+DOCS	:= README.md $(wildcard doc/*.md)
 COMPS	:= $(O)/completion/passt $(O)/completion/_passt
 UNIT	:= $(patsubst test/unit/%.c,$(O)/test/unit/%,\
 	     $(wildcard test/unit/test_*.c))
@@ -147,24 +150,32 @@ lint:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# The replacement of slirp4netns is for those who put it into their PATH under
+# that name, so it is not in bindir
 install: all $(COMPS)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 \
 		$(DESTDIR)$(docdir) $(DESTDIR)$(bashcompdir) \
-		$(DESTDIR)$(zshcompdir)
+		$(DESTDIR)$(zshcompdir) $(DESTDIR)$(libexecdir)/passt \
+		$(DESTDIR)$(unitdir)
 	install -m 755 passt qrap $(DESTDIR)$(bindir)/
 	ln -sf passt $(DESTDIR)$(bindir)/pasta
+	install -m 755 contrib/slirp4netns $(DESTDIR)$(libexecdir)/passt/
 	install -m 644 $(MANS) $(DESTDIR)$(mandir)/man1/
 	ln -sf passt.1 $(DESTDIR)$(mandir)/man1/pasta.1
-	install -m 644 README.md $(DESTDIR)$(docdir)/
+	install -m 644 $(DOCS) $(DESTDIR)$(docdir)/
 	install -m 644 $(O)/completion/passt $(DESTDIR)$(bashcompdir)/
 	ln -sf passt $(DESTDIR)$(bashcompdir)/pasta
 	install -m 644 $(O)/completion/_passt $(DESTDIR)$(zshcompdir)/
+	sed 's,/usr/bin/,$(bindir)/,' contrib/systemd/passt@.service \
+		>$(DESTDIR)$(unitdir)/passt@.service
+	chmod 644 $(DESTDIR)$(unitdir)/passt@.service
 
 uninstall:
 	cd $(DESTDIR)$(bindir) && rm -f $(BINS)
 	cd $(DESTDIR)$(mandir)/man1 && rm -f $(MANS) pasta.1
 	rm -f $(DESTDIR)$(bashcompdir)/passt $(DESTDIR)$(bashcompdir)/pasta \
-		$(DESTDIR)$(zshcompdir)/_passt
+		$(DESTDIR)$(zshcompdir)/_passt $(DESTDIR)$(unitdir)/passt@.service
+	rm -rf $(DESTDIR)$(docdir) $(DESTDIR)$(libexecdir)/passt
 
 clean:
 	rm -rf build $(BINS)
