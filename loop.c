@@ -105,6 +105,7 @@ int loop_turn(struct loop *loop, int timeout)
 		n = 0;
 	}
 	loop->now = clock_ms();
+	loop->turn++;
 	loop->busy = false;
 
 	for (i = 0; i < n; i++)

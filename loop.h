@@ -59,6 +59,7 @@ struct loop_hooks {
  * struct loop - Event loop
  * @epfd:	Epoll descriptor
  * @now:	Time of the present turn, ms, monotonic, never 0
+ * @turn:	Number of the present turn
  * @wheel:	Deadlines
  * @handler:	Table of EPOLL_TYPES rows
  * @hooks:	Timers and turn
@@ -70,6 +71,7 @@ struct loop_hooks {
 struct loop {
 	int epfd;
 	uint64_t now;
+	uint64_t turn;
 	struct wheel wheel;
 	const struct loop_handler *handler;
 	const struct loop_hooks *hooks;

@@ -43,6 +43,10 @@
 #define TUN_GSO_MAX (IPV4_MAX_LEN - 20 - 60)
 
 #define TUN_RX_FRAMES 32
+
+/* As many frames times this are read in a turn */
+#define TUN_ROUNDS 4
+
 #define TUN_BUF_LEN \
 	((sizeof(struct virtio_net_hdr) + TAP_FRAME_MAX + 63) & ~(size_t)63)
 
@@ -52,6 +56,12 @@
 static uint8_t tun_rx[TUN_RX_FRAMES][TUN_BUF_LEN] __attribute__((aligned(64)));
 static uint8_t tun_tx[TUN_TX_LEN] __attribute__((aligned(64)));
 static bool tun_vnet;
+
+/* Is there more than a frame now and then? See tun_event() */
+static struct {
+	bool busy;
+	uint64_t turn;
+} tun_in;
 
 /* Offloads the kernel may use towards us. Return: with USO? */
 static int tun_set_offload(int fd)
@@ -206,14 +216,22 @@ static bool tun_describe(struct tap *tap, struct tap_rx *rx, struct iovec *iov,
 	return true;
 }
 
-/* Read up to TUN_RX_FRAMES. Return: frames, *more if there may be others */
+/**
+ * tun_read() - Read frames
+ * @tap:	Tap
+ * @rx, @iov:	Room for TUN_RX_FRAMES, filled
+ * @max:	Reads at most
+ * @more:	Set if there may be others, cleared if not
+ *
+ * Return: frames
+ */
 static unsigned tun_read(struct tap *tap, struct tap_rx *rx, struct iovec *iov,
-			 bool *more)
+			 unsigned max, bool *more)
 {
 	unsigned n = 0, reads;
 
 	*more = true;
-	for (reads = 0; reads < TUN_RX_FRAMES; reads++) {
+	for (reads = 0; reads < max; reads++) {
 		ssize_t len = read(tap->fd, tun_rx[n], TUN_BUF_LEN);
 
 		if (len < 0) {
@@ -231,11 +249,18 @@ static unsigned tun_read(struct tap *tap, struct tap_rx *rx, struct iovec *iov,
 	return n;
 }
 
+/* Frames are there. To read until there are none takes a read in vain, which is
+ * nothing beside a dozen frames and a lot beside one. So as long as frames come
+ * one by one, as requests do, one is read; if then the very next turn finds
+ * another, it is time to read on.
+ *
+ * Level-triggered: what is left comes with the next turn.
+ */
 static void tun_event(struct tap *tap, uint32_t events)
 {
 	struct iovec iov[TUN_RX_FRAMES];
 	struct tap_rx rx[TUN_RX_FRAMES];
-	unsigned n, round;
+	unsigned n, round, frames = 0;
 	bool more = true;
 
 	if (events & (EPOLLHUP | EPOLLERR)) {
@@ -243,12 +268,19 @@ static void tun_event(struct tap *tap, uint32_t events)
 		loop_quit(tap->loop, EXIT_SUCCESS);
 		return;
 	}
-	/* Level-triggered: leave the rest to the next turn */
-	for (round = 0; more && round < 4; round++) {
-		n = tun_read(tap, rx, iov, &more);
+	if (tap->loop->turn == tun_in.turn + 1)
+		tun_in.busy = true;
+	tun_in.turn = tap->loop->turn;
+	for (round = 0; more && round < TUN_ROUNDS; round++) {
+		n = tun_read(tap, rx, iov, tun_in.busy ? TUN_RX_FRAMES : 1,
+			     &more);
+		frames += n;
 		if (n)
 			tap_input(tap, rx, n);
+		if (!tun_in.busy)
+			return;
 	}
+	tun_in.busy = frames > 1;
 }
 
 const struct tap_ops tap_tun_ops = {
