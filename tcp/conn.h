@@ -33,6 +33,12 @@
 /* Without SO_PEEK_OFF, bytes in flight are copied again with each receive */
 #define TCP_INFLIGHT_NO_PEEK_OFF (256 * 1024)
 
+/* How long an ACK waits for a reply that carries it, ms: long enough for one from
+ * a near host, too short to be felt by a guest that waits for the ACK before it
+ * sends more (Nagle's algorithm); RFC 9293 3.8.6.3 allows half a second
+ */
+#define TCP_ACK_DELAY 5
+
 /* Events every connection's socket is watched for */
 #define TCP_EVENTS_MASK (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
@@ -51,6 +57,8 @@ enum tcp_flag {
 	TCP_URGENT = 1 << 11,     /* urgent marks cut reads short */
 	TCP_REPEAT = 1 << 12,     /* fast retransmit waits for the tap */
 	TCP_LAST = 1 << 13,       /* closed, but RST or last ACK waits for it */
+	TCP_DIALOGUE = 1 << 14,   /* small requests are answered at once */
+	TCP_ACK_LATER = 1 << 15,  /* what is due may wait for a reply */
 };
 
 /**

@@ -44,6 +44,7 @@
  * @fin_acked:	Our FIN was acknowledged
  * @retransmit:	The guest misses the segment at snd_una
  * @dup_acks:	ACKs owed to segments out of order
+ * @request:	All there is is one small segment with new data
  */
 struct tcp_rx {
 	uint32_t expect;
@@ -55,6 +56,7 @@ struct tcp_rx {
 	unsigned nlate;
 	bool fin, fin_acked, retransmit;
 	unsigned dup_acks;
+	bool request;
 };
 
 bool tcp_seg_parse(struct tcp *tcp, const struct packet *p,
@@ -309,6 +311,8 @@ static bool tcp_collect(struct tcp_conn *c, struct tcp_rx *rx,
 		c->flags |= TCP_ACK_DUE; /* seen before */
 		return true;
 	}
+	if (skip)
+		rx->request = false; /* our ACK may be lost */
 	iov_tail_drop(&seg->payload, skip);
 	if (seg->payload.len) {
 		n = iov_tail_iov(&seg->payload, rx->iov + rx->niov,
@@ -464,6 +468,18 @@ static void tcp_input_acked(struct tcp *tcp, struct tcp_conn *c,
 		tcp_retransmit(tcp, c);
 }
 
+/* May the ACK wait for a reply to carry it? Not if the guest waits for more than
+ * one (RFC 9293 3.8.6.3), if no reply came last time, or if none can come.
+ */
+static bool tcp_ack_can_wait(const struct tcp *tcp, const struct tcp_conn *c,
+			     const struct tcp_rx *rx)
+{
+	return c->flags & TCP_DIALOGUE && rx->request && !rx->fin &&
+	       c->st.phase == PHASE_ESTABLISHED &&
+	       !(c->st.fin & TCP_FIN_SENT) &&
+	       !(c->flags & (TCP_PARTIAL | TCP_WAIT_OUT)) && !tcp->ack_far;
+}
+
 void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	       const struct packet_group *g)
 {
@@ -474,6 +490,7 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	rx.acked = 0;
 	rx.nlate = rx.dup_acks = 0;
 	rx.fin = rx.fin_acked = rx.retransmit = false;
+	rx.request = !g->first->next && !(c->flags & TCP_ACK_DUE);
 
 	c->heard = tcp->loop->now;
 	if (!tcp_input_segs(tcp, c, g, &rx))
@@ -482,6 +499,7 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	tcp_input_acked(tcp, c, &rx);
 	if (c->st.phase != PHASE_ESTABLISHED)
 		return;
+	rx.request &= rx.nbytes && rx.nbytes < c->mss;
 	tcp_deliver(tcp, c, &rx);
 	tcp_lag(tcp, c);
 	if (rx.fin && c->st.phase == PHASE_ESTABLISHED)
@@ -491,6 +509,11 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	/* Closed by the last FIN: the guest still has to know it arrived */
 	if (c->fd < 0)
 		return;
+	if (tcp_ack_can_wait(tcp, c, &rx)) {
+		c->flags |= TCP_ACK_LATER;
+		return;
+	}
+	c->flags &= (uint16_t)~TCP_ACK_LATER;
 	if (c->flags & TCP_ACK_DUE && tcp_send_ack(tcp, c) &&
 	    c->st.phase == PHASE_CLOSED)
 		c->flags |= TCP_LAST;

@@ -427,6 +427,8 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 		}
 		if (!tcp_inflight(c))
 			tcp_flight_begins(tcp, c);
+		if (tcp->loop->now - c->heard < TCP_ACK_DELAY)
+			c->flags |= TCP_DIALOGUE;
 		c->snd_nxt += (uint32_t)len;
 		if (SEQ_GT(c->snd_nxt, c->snd_max))
 			c->snd_max = c->snd_nxt;

@@ -46,7 +46,7 @@ static bool tcp_waiting(const struct tcp_conn *c)
 	       !(c->st.fin & TCP_FIN_SENT);
 }
 
-/* When the present deadline is due, UINT64_MAX: never */
+/* When the state's deadline is due, UINT64_MAX: never */
 static uint64_t tcp_due(const struct tcp_conn *c)
 {
 	switch (tcp_deadline(c->st, tcp_inflight(c), tcp_waiting(c))) {
@@ -65,10 +65,20 @@ static uint64_t tcp_due(const struct tcp_conn *c)
 	return UINT64_MAX;
 }
 
+/* When an ACK that waits for a reply must go by itself, UINT64_MAX: never */
+static uint64_t tcp_ack_due(const struct tcp_conn *c)
+{
+	if (!(c->flags & TCP_ACK_DUE) || !(c->flags & TCP_ACK_LATER))
+		return UINT64_MAX;
+	return c->heard + TCP_ACK_DELAY;
+}
+
 void tcp_timer_arm(struct tcp *tcp, struct tcp_conn *c)
 {
-	uint64_t due = tcp_due(c);
+	uint64_t due = tcp_due(c), ack = tcp_ack_due(c);
 
+	if (ack < due)
+		due = ack;
 	if (due == UINT64_MAX)
 		wheel_cancel(&tcp->loop->wheel, &c->f.timer);
 	else if (!wtimer_armed(&c->f.timer) || due < c->f.timer.at)
@@ -152,6 +162,10 @@ void tcp_flow_timer(void *ctx, struct flow *f)
 	    tcp_deadline(c->st, tcp_inflight(c), tcp_waiting(c)) ==
 		    TCP_DL_KEEPALIVE)
 		c->retries = 0;
+	if (tcp_ack_due(c) <= tcp->loop->now) {
+		c->flags &= (uint16_t) ~(TCP_DIALOGUE | TCP_ACK_LATER);
+		tcp_send_ack(tcp, c);
+	}
 	if (tcp_due(c) <= tcp->loop->now)
 		tcp_timeout(tcp, c);
 	tcp_settle(tcp, c);

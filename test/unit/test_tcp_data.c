@@ -546,6 +546,79 @@ static void test_no_idle_update(void **state)
 	close(c.fd);
 }
 
+/* Request and reply: the reply carries the ACK; without one it goes by itself,
+ * and at once from then on; of two requests in a row the second is answered
+ */
+static void test_dialogue(void **state)
+{
+	struct env_conn c;
+	struct env_rx rx;
+	unsigned i;
+
+	(void)state;
+	env_open(&c, PEER6, 1460, 7, 1000);
+	env_data(&c, TH_ACK | TH_PUSH, "a", 1); /* who knows what follows? */
+	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
+	peer_sends(&c, pattern, 10);
+	guest_reads(&c, 10);
+	for (i = 0; i < 3; i++) {
+		env_data(&c, TH_ACK | TH_PUSH, "b", 1);
+		env_want_none();
+		peer_sends(&c, pattern, 10);
+		env_want(&c, &rx);
+		assert_int_equal(rx.ack, c.snd);
+		assert_int_equal(rx.len, 10);
+		env_ack(&c, rx.seq + 10);
+	}
+	env_sleep(100);
+	env_want_none();
+
+	env_data(&c, TH_ACK | TH_PUSH, "c", 1);
+	env_want_none();
+	env_data(&c, TH_ACK | TH_PUSH, "d", 1);
+	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
+
+	env_data(&c, TH_ACK | TH_PUSH, "e", 1);
+	env_sleep(TCP_ACK_DELAY - 1);
+	env_want_none();
+	env_sleep(1 + WHEEL_TICK_MS);
+	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
+	env_data(&c, TH_ACK | TH_PUSH, "f", 1);
+	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
+	env_sleep(100);
+	env_want_none();
+	close(c.fd);
+}
+
+/* The same request again means that the ACK was lost: it does not wait */
+static void test_dialogue_lost(void **state)
+{
+	struct env_conn c;
+	struct env_tx again;
+
+	(void)state;
+	env_open(&c, PEER4, 1460, 7, 1000);
+	env_data(&c, TH_ACK | TH_PUSH, "a", 1);
+	env_drop();
+	peer_sends(&c, pattern, 10);
+	guest_reads(&c, 10);
+	again = (struct env_tx){ .seq = c.snd,
+				 .ack = c.rcv,
+				 .flags = TH_ACK,
+				 .wnd = c.wnd,
+				 .data = "bcd",
+				 .len = 2 };
+	env_data(&c, TH_ACK | TH_PUSH, "bc", 2);
+	env_want_none();
+	env_send(&c, &again, 1);
+	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
+	again.len = 3; /* with something new behind */
+	env_send(&c, &again, 1);
+	c.snd++;
+	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
+	close(c.fd);
+}
+
 /* The tap takes nothing: all goes on where it stopped once it does */
 static void test_blocked(void **state)
 {
@@ -569,7 +642,7 @@ static void test_blocked(void **state)
 	/* an ACK alone */
 	tap_mem.blocked = true;
 	env_data(&c, TH_ACK, "world", 5);
-	env_turns();
+	env_sleep(TCP_ACK_DELAY + WHEEL_TICK_MS);
 	tap_mem.blocked = false;
 	tcp_tap_ready(&env.tcp);
 	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
@@ -650,7 +723,8 @@ int main(void)
 		T(test_window_edge),      T(test_zero_window),
 		T(test_zero_window_dead), T(test_stalled_reader),
 		T(test_window_asked),     T(test_partial_send),
-		T(test_no_idle_update),   T(test_blocked),
+		T(test_no_idle_update),   T(test_dialogue),
+		T(test_dialogue_lost),    T(test_blocked),
 		T(test_urgent),           T(test_old_window),
 	};
 
