@@ -27,7 +27,7 @@ class Tree:
         subprocess.run([os.path.join(CALLERS, "make-tree"), TREE], check=True)
         self.proc = procs.start(
             [os.path.join(CALLERS, "enter"), TREE, bindir,
-             "sh", "-c", "echo ready; read x"], ns=where,
+             "catatonit", "--", "sh", "-c", "echo ready; read x"], ns=where,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.proc.stdout.readline() == b"ready\n"
         self.init = wait_for(lambda: children(self.proc.pid), "init")[0]
@@ -36,7 +36,7 @@ class Tree:
         """The argument vector that runs argv in here."""
         ids = ["--setuid=%d" % user, "--setgid=%d" % user] if user else []
         return ["nsenter", "--target=%d" % self.init, "--mount", "--uts",
-                "--ipc", "--net", "--pid", "--root", "--wd=/", *ids, "--",
+                "--ipc", "--net", "--pid", "--root", "--wdns=/", *ids, "--",
                 *map(str, argv)]
 
     def run(self, *argv, check=True, timeout=60, user=None, **kw):
