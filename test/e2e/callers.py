@@ -52,6 +52,11 @@ class Tree:
                 res.stdout, res.stderr))
         return res
 
+    def close(self):
+        """End it, at once."""
+        self.proc.stdin.close()
+        self.proc.wait(10)
+
     def root(self, path):
         """Where we, outside, find a file of the tree."""
         return "/proc/%d/root/%s" % (self.init, path.lstrip("/"))
