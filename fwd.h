@@ -201,6 +201,19 @@ enum pif fwd_from_listener(const struct fwd *fwd, const struct fwd_rule *rule,
 			   const struct flowside *ini, struct flowside *tgt);
 
 /**
+ * fwd_other_target() - Where else a connection between sockets may go
+ * @fwd:	Forwarding
+ * @pif:	Target, PIF_SPLICE or PIF_HOST
+ * @ini:	Initiating side
+ * @tgt:	Target side from fwd_from_listener(), where nobody listens. Changed
+ *		from IPv6 to IPv4
+ *
+ * Return: false if there is nowhere else, @tgt is as before
+ */
+bool fwd_other_target(const struct fwd *fwd, enum pif pif,
+		      const struct flowside *ini, struct flowside *tgt);
+
+/**
  * fwd_map_of() - Translation of the family of an address
  * @fwd:	Forwarding
  * @a:		Address

@@ -161,6 +161,30 @@ static enum pif to_splice(const struct fwd *fwd, const struct flowside *ini,
 	return PIF_SPLICE;
 }
 
+/* Only of what was asked for as localhost: who names another address, or has a
+ * rule name one, means that
+ */
+bool fwd_other_target(const struct fwd *fwd, enum pif pif,
+		      const struct flowside *ini, struct flowside *tgt)
+{
+	union inany_addr other = inany_loopback4;
+
+	if (!inany_equals(&ini->oaddr, &inany_loopback6) ||
+	    inany_v4(&tgt->eaddr))
+		return false;
+	if (!inany_equals(&tgt->eaddr, &inany_loopback6)) {
+		if (pif != PIF_SPLICE)
+			return false;
+		other = guest_as_seen(&fwd->guest->v4, &inany_loopback4);
+	}
+	if (inany_is_unspecified(&other))
+		return false;
+
+	tgt->eaddr = other;
+	tgt->oaddr = inany_any4;
+	return true;
+}
+
 /* Frames for the guest */
 static enum pif to_tap(const struct fwd *fwd, const struct fwd_rule *rule,
 		       const struct flowside *ini, struct flowside *tgt)

@@ -378,6 +378,8 @@ static void splice_run(struct tcp *tcp, struct tcp_splice *c)
 	splice_settle(tcp, c);
 }
 
+static bool retarget(struct tcp *tcp, struct tcp_splice *c);
+
 void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events)
 {
 	struct tcp *tcp = ctx;
@@ -404,8 +406,11 @@ void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events)
 		else if (events & EPOLLOUT)
 			c->connected = true;
 	}
-	if (events & EPOLLERR)
+	if (events & EPOLLERR) {
+		if (s == TGTSIDE && !c->connected && retarget(tcp, c))
+			return;
 		side_failed(c, s);
+	}
 
 	splice_run(tcp, c);
 }
@@ -457,22 +462,40 @@ static int open_target(struct tcp *tcp, struct tcp_splice *c, enum pif to,
 	return fd;
 }
 
-/* Watch both sockets, once and for all. Return: 0, or -errno */
-static int watch(struct tcp *tcp, struct tcp_splice *c)
+/* Watch a socket, once and for all. Return: 0, or -errno */
+static int watch(struct tcp *tcp, struct tcp_splice *c, unsigned s)
 {
 	union epoll_ref ref = { .type = EPOLL_TCP_SPLICE,
+				.side = (uint8_t)s,
 				.pad = c->gen,
 				.id = flow_idx(tcp->flows, &c->f) };
-	unsigned s;
-	int rc;
 
-	for (s = 0; s < 2; s++) {
-		ref.side = (uint8_t)s;
-		rc = loop_add(tcp->loop, c->fd[s], SPLICE_EVENTS, ref);
-		if (rc)
-			return rc;
-	}
-	return 0;
+	return loop_add(tcp->loop, c->fd[s], SPLICE_EVENTS, ref);
+}
+
+/* Nobody listens at the target: who asked for localhost by IPv6 would go on to
+ * IPv4, if we had not accepted by then. So we do, in place of the client.
+ *
+ * Return: we wait for another target now
+ */
+static bool retarget(struct tcp *tcp, struct tcp_splice *c)
+{
+	struct flowside tgt = c->f.side[TGTSIDE];
+	enum pif pif = (enum pif)c->f.pif[TGTSIDE];
+	int fd, refused = c->fd[TGTSIDE];
+
+	if (!fwd_other_target(tcp->fwd, pif, &c->f.side[INISIDE], &tgt) ||
+	    sock_error(refused) != ECONNREFUSED)
+		return false;
+	fd = open_target(tcp, c, pif, &tgt);
+	if (fd < 0)
+		return false;
+
+	close(refused);
+	c->fd[TGTSIDE] = fd;
+	c->f.side[TGTSIDE] = tgt;
+	c->dir[TGTSIDE] = (struct splice_dir){ 0 };
+	return !watch(tcp, c, TGTSIDE);
 }
 
 bool tcp_splice_new(struct tcp *tcp, int fd, enum pif from, enum pif to,
@@ -511,7 +534,7 @@ bool tcp_splice_new(struct tcp *tcp, int fd, enum pif from, enum pif to,
 
 	c->fd[INISIDE] = fd;
 	c->fd[TGTSIDE] = rc;
-	if (watch(tcp, c)) {
+	if (watch(tcp, c, INISIDE) || watch(tcp, c, TGTSIDE)) {
 		splice_end(tcp, c, true);
 		return false;
 	}

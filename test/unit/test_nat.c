@@ -391,6 +391,55 @@ static void test_from_listener(void **state)
 	}
 }
 
+/* localhost by IPv6 is localhost by IPv4, everything else is what it is */
+static void test_other_target(void **state)
+{
+	static const struct {
+		unsigned flags;
+		enum pif pif;
+		const char *dst, *tgt, *want; /* NULL: nowhere else */
+	} cases[] = {
+		{ PASTA, PIF_SPLICE, "::1", "2001:db8::11", "192.0.2.11" },
+		{ PASTA | NOSEEN, PIF_SPLICE, "::1", "2001:db8::10",
+		  "192.0.2.10" },
+		{ PASTA | LOLO, PIF_SPLICE, "::1", "::1", "127.0.0.1" },
+		{ PASTA, PIF_HOST, "::1", "::1", "127.0.0.1" },
+		/* no such family */
+		{ PASTA | NO4, PIF_SPLICE, "::1", "2001:db8::11", NULL },
+		/* it was IPv4 already */
+		{ PASTA | NO6, PIF_SPLICE, "::1", "192.0.2.11", NULL },
+		{ PASTA, PIF_SPLICE, "127.0.0.1", "192.0.2.11", NULL },
+		{ PASTA, PIF_HOST, "127.0.0.1", "127.0.0.1", NULL },
+		/* the client, or the rule, has named an address */
+		{ PASTA, PIF_SPLICE, "2001:db8:1::1", "2001:db8::11", NULL },
+		{ PASTA, PIF_HOST, "::1", "2001:db8:7::7", NULL },
+	};
+	struct flowside ini, tgt;
+	char text[INANY_STRLEN];
+	struct fwd_opts opts;
+	struct guest guest;
+	struct fwd fwd = { .opts = &opts, .guest = &guest };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *want = cases[i].want;
+
+		set_up(cases[i].flags, &opts, &guest);
+		ini = (struct flowside){ .eaddr = addr(cases[i].dst),
+					 .oaddr = addr(cases[i].dst) };
+		tgt = (struct flowside){ .eaddr = addr(cases[i].tgt),
+					 .eport = 8085 };
+		if (fwd_other_target(&fwd, cases[i].pif, &ini, &tgt) != !!want)
+			fail_msg("case %zu", i);
+		assert_string_equal(inany_ntop(&tgt.eaddr, text),
+				    want ? want : cases[i].tgt);
+		assert_int_equal(tgt.eport, 8085);
+		if (want)
+			assert_true(inany_equals(&tgt.oaddr, &inany_any4));
+	}
+}
+
 /* Ports of a rule are mapped one to one, others are not its business */
 static void test_ports(void **state)
 {
@@ -432,6 +481,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_from_tap),
 		cmocka_unit_test(test_from_listener),
+		cmocka_unit_test(test_other_target),
 		cmocka_unit_test(test_ports),
 	};
 

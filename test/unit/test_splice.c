@@ -665,6 +665,50 @@ static void test_connect_refused(void **state)
 	}
 }
 
+/* localhost, by IPv6 first: who listens by IPv4 only is found all the same */
+static void test_other_target(void **state)
+{
+	const union inany_addr *a = &inany_loopback6;
+	struct flowside ini = { .eaddr = *a, .oaddr = *a, .oport = PORT };
+	const struct flowside tgt = { .eaddr = *a,
+				      .oaddr = inany_any6,
+				      .eport = PORT + 1 };
+	struct end e, srv;
+	int l, fd, t;
+	unsigned i;
+
+	(void)state;
+	/* localhost; another address; localhost, where nobody listens at all */
+	for (i = 0; i < 3; i++) {
+		l = listener(a, PORT);
+		t = listener(&inany_loopback4, PORT + (i < 2 ? 1 : 2));
+		ini.oaddr = i == 1 ? inany_any6 : *a;
+		e = (struct end){ .fd = client(a, PORT),
+				  .stream = 1,
+				  .to_send = 10 };
+		fd = accept_soon(l);
+		end_send(&e, 10);
+		tcp_splice_new(&tcp, fd, PIF_HOST, PIF_HOST, &ini, &tgt);
+		if (!i) {
+			srv = (struct end){ .fd = accept_soon(t), .stream = 2 };
+			end_fin(&e);
+			relay();
+			end_drain(&srv);
+			assert_int_equal(srv.got, 10);
+			assert_true(srv.eof);
+			close(srv.fd);
+			relay();
+		} else {
+			end_drain(&e);
+			assert_int_equal(e.error, ECONNRESET);
+		}
+		assert_int_equal(flows.used, 0);
+		close(e.fd);
+		close(l);
+		close(t);
+	}
+}
+
 /* A client gone before the target answers takes the connection with it */
 static void test_reset_while_connecting(void **state)
 {
@@ -876,6 +920,7 @@ int main(void)
 		cmocka_unit_test(test_answer_then_reset),
 		cmocka_unit_test(test_fin_then_reset),
 		cmocka_unit_test(test_connect_refused),
+		cmocka_unit_test(test_other_target),
 		cmocka_unit_test(test_reset_while_connecting),
 		cmocka_unit_test(test_no_descriptor),
 		cmocka_unit_test(test_no_pipe),

@@ -13,6 +13,7 @@ from doc import block
 from engine import IMAGE, Container, datagrams, stream
 from procs import wait_for
 from topology import FAMILIES, V4, V6
+from xfer import recv_exact
 
 pytestmark = pytest.mark.xdist_group("podman-ports")
 
@@ -186,6 +187,23 @@ def test_families_apart(podman, net):
     finally:
         for box in boxes:
             box.remove()
+
+
+def test_localhost(published, net):
+    """Who dials localhost gets ::1 first: a server of IPv4 only is found."""
+    port, inner = published.rows["translated", "tcp", V6][0]
+    with published.box.ns.sock(socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((V4.any, inner))
+        listener.listen()
+        with net.host.sock(socket.AF_INET6) as client:
+            client.connect((V6.loopback, port))
+            client.sendall(b"hello")
+            server, _ = listener.accept()
+            with server:
+                assert recv_exact(server, 5) == b"hello"
+                server.sendall(b"world")
+                assert recv_exact(client, 5) == b"world"
 
 
 def test_container_loopback(podman, net, fam):
