@@ -93,8 +93,8 @@ def test_end(podman, how):
     after_box, after_name = ends(podman, box, end, pid)
     print("pasta gone %.1f ms after the container, %.1f ms after the name of "
           "its namespace" % (after_box * 1000, after_name * 1000))
-    assert after_box < 2        # most of it podman's own tidying up
-    assert after_name < 0.5
+    assert after_box < 5        # most of it podman's own tidying up
+    assert after_name < 1
     box.ns.close()
     if how != "rm":
         podman("rm", box.name)
@@ -127,8 +127,8 @@ def restarts(podman, net, fam, times):
     finally:
         box.remove()
     print("podman restart took (ms):", took)
-    # The slowest is not the one that had to wait for a port
-    assert max(took) < 2000
+    # A port still in use would have been waited for, each time
+    assert sorted(took)[times // 2] < 2000
     return took
 
 
