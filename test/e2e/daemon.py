@@ -40,7 +40,7 @@ def install(dest):
             not os.path.realpath(BIN_DIR).startswith("/tmp/"):
         return BIN_DIR
     for name in os.listdir(BIN_DIR):
-        if name.startswith(("passt", "pasta")):
+        if name.startswith(("passt", "pasta", "qrap")):
             src = os.path.join(BIN_DIR, name)
             if os.path.isfile(src) and os.access(src, os.X_OK):
                 shutil.copy(src, os.path.join(dest, name))

@@ -14,14 +14,24 @@ from procs import wait_for
 
 
 class Vm:
-    """QEMU with the guest of test/guest at passt's socket."""
+    """QEMU with the guest of test/guest at passt's socket.
 
-    def __init__(self, procs, images, tmp, netdev):
+    Another program than QEMU, such as a wrapper, gets its arguments without
+    those of the network; ns: where it is started.
+    """
+
+    def __init__(self, procs, images, tmp, netdev=None,
+                 program=("qemu-system-x86_64",), ns=None):
         self._buf = b""
         console = os.path.join(tmp, "console")
         self.log = os.path.join(tmp, "kernel.log")
+        net = [] if not netdev else [
+            "-netdev", "stream,id=n,server=off,addr.type=unix,addr.path=" +
+            netdev,
+            "-device", "virtio-net-pci,netdev=n,mac=52:54:00:12:34:56,"
+            "romfile="]
         self.proc = procs.start(
-            ["qemu-system-x86_64", "-nodefaults", "-no-user-config",
+            [*program, "-nodefaults", "-no-user-config",
              "-display", "none", "-accel", "tcg,thread=multi", "-m", "160",
              "-kernel", os.path.join(images, "vmlinuz"),
              "-initrd", os.path.join(images, "initramfs"),
@@ -30,11 +40,8 @@ class Vm:
              "-serial", "file:" + self.log,
              "-chardev", "socket,id=c,server=on,wait=off,path=" + console,
              "-serial", "chardev:c",
-             "-netdev", "stream,id=n,server=off,addr.type=unix,addr.path=" +
-             netdev,
-             "-device", "virtio-net-pci,netdev=n,mac=52:54:00:12:34:56,"
-             "romfile=",
-             "-no-reboot"], stdout=subprocess.DEVNULL, stderr=None)
+             *net, "-no-reboot"], ns=ns, stdout=subprocess.DEVNULL,
+            stderr=None)
         self.sock = socket.socket(socket.AF_UNIX)
         wait_for(lambda: self._connect(console), "console of QEMU")
         self._until(rb"<<ready>>\r?\n", 120)
