@@ -18,6 +18,7 @@ from scapy.all import ARP, Ether, ICMPv6ND_NS, IPv6
 import daemon
 from doc import block
 from procs import wait_for
+from room import Room
 from vm import Vm
 
 ANSWER = b"\0\0\0\x3c" + bytes(60)
@@ -36,34 +37,6 @@ for fd in map(int, os.listdir("/proc/self/fd")):
 json.dump({"argv": sys.argv, "fds": fds}, sys.stdout)
 sys.exit(7)
 """
-
-
-class Room:
-    """The host's network and a /tmp of its own: a namespace for Procs."""
-
-    def __init__(self, procs, ns):
-        self.ns = ns
-        keeper = procs.start(
-            ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /tmp && "
-             "chmod 1777 /tmp && echo ready && read x"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert keeper.stdout.readline() == b"ready\n"
-        self.proc = "/proc/%d/" % keeper.pid
-        self.tmp = self.proc + "root/tmp/"
-
-    def wrap(self, argv):
-        return self.ns.wrap(["nsenter", "--mount=%sns/mnt" % self.proc, "--",
-                             *map(str, argv)])
-
-    def entered(self):
-        return self.ns.entered()
-
-    def run(self, *argv, path=""):
-        """Run a program to its end, with its PATH. Return: as subprocess."""
-        return subprocess.run(
-            self.wrap(["/usr/bin/env", "PATH=" + path, *argv]), text=True,
-            timeout=60, check=False, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 class FakePasst:
