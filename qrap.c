@@ -51,7 +51,7 @@
 #define SOCKET_PATH "/tmp/passt_%u.socket"
 #define SOCKET_MAX  64
 
-#define ANSWER_WAIT 500  /* for an answer to what we ask, ms */
+#define ANSWER_WAIT 1000 /* for an answer to what we ask, ms */
 #define START_WAIT  3000 /* for a passt to start or to become free, ms */
 #define PAUSE       50   /* between looks, ms */
 

@@ -19,9 +19,9 @@ from room import Room
 from vm import Vm
 
 PAGES = ("passt.1", "qrap.1")
-# curl would ask those of this machine
-NO_PROXY = {k: v for k, v in os.environ.items()
-            if not k.lower().endswith("_proxy")}
+# What a user has, without proxies and private versions of programs
+ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+       "SHELL": "/bin/sh"}
 
 
 def examples(page):
@@ -66,7 +66,7 @@ class Typist:
         if argv[0] in ("passt", "pasta", "qrap"):
             argv = [os.path.join(self.bindir, argv[0]), *argv[1:]]
         return self.procs.start(as_user(argv, user), ns=self.room,
-                                env=NO_PROXY, **kw)
+                                env=ENV, **kw)
 
     def run(self, argv, user, **kw):
         """Run a program. Return: what it printed, None if it failed."""
@@ -192,7 +192,7 @@ class Typist:
 def get(ns, host):
     """Fetch a page from a network namespace. Return: is it there?"""
     res = ns.run("curl", "-s", "-m", "5", "http://%s:8080/" % host,
-                 check=False, env=NO_PROXY)
+                 check=False, env=ENV)
     return "Directory listing" in res.stdout
 
 

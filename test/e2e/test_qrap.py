@@ -260,6 +260,7 @@ LIBVIRT = ["-device", '{"driver":"virtio-net-pci","netdev":"hostnet0",'
 def test_arguments(room, bindir, path, fake, given, made, fd):
     fake(1)
     seen, said = qrap(room, bindir, path, *given)
+    assert seen, said
     assert seen["argv"][1:] == made
     assert list(seen["fds"]) == [str(fd)]
     assert said == ""
