@@ -43,7 +43,22 @@ struct report {
 	size_t len;
 };
 
-/* Take apart the control data */
+/* Take apart an error and who sent it, @len bytes */
+static bool parse_error(const uint8_t *p, size_t len, struct report *r)
+{
+	union sockaddr_any sa = { .sa.sa_family = AF_UNSPEC };
+	in_port_t port;
+
+	if (len < sizeof(r->ee))
+		return false;
+	memcpy(&r->ee, p, sizeof(r->ee));
+	len -= sizeof(r->ee);
+	memcpy(&sa, p + sizeof(r->ee), len < sizeof(sa) ? len : sizeof(sa));
+	r->named = !inany_from_sockaddr(&r->offender, &port, &sa);
+	return true;
+}
+
+/* Take apart the control data, any of which may be cut */
 static bool parse(struct msghdr *m, struct report *r)
 {
 	struct in6_pktinfo p6;
@@ -55,29 +70,22 @@ static bool parse(struct msghdr *m, struct report *r)
 	r->local = inany_any6;
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		size_t len = c->cmsg_len - CMSG_LEN(0);
-		union sockaddr_any sa = { .sa.sa_family = AF_UNSPEC };
-		in_port_t port;
+		const uint8_t *data = CMSG_DATA(c);
 
-		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
-			memcpy(&p4, CMSG_DATA(c), sizeof(p4));
+		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO &&
+		    len >= sizeof(p4)) {
+			memcpy(&p4, data, sizeof(p4));
 			r->local = inany_from_v4(p4.ipi_addr);
 		} else if (c->cmsg_level == SOL_IPV6 &&
-			   c->cmsg_type == IPV6_PKTINFO) {
-			memcpy(&p6, CMSG_DATA(c), sizeof(p6));
+			   c->cmsg_type == IPV6_PKTINFO && len >= sizeof(p6)) {
+			memcpy(&p6, data, sizeof(p6));
 			inany_from_af(&r->local, AF_INET6, &p6.ipi6_addr);
+		} else if ((c->cmsg_level == SOL_IP &&
+			    c->cmsg_type == IP_RECVERR) ||
+			   (c->cmsg_level == SOL_IPV6 &&
+			    c->cmsg_type == IPV6_RECVERR)) {
+			found |= parse_error(data, len, r);
 		}
-		if (!(c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) &&
-		    !(c->cmsg_level == SOL_IPV6 &&
-		      c->cmsg_type == IPV6_RECVERR))
-			continue;
-		if (len < sizeof(r->ee))
-			continue;
-		memcpy(&r->ee, CMSG_DATA(c), sizeof(r->ee));
-		len -= sizeof(r->ee);
-		memcpy(&sa, CMSG_DATA(c) + sizeof(r->ee),
-		       len < sizeof(sa) ? len : sizeof(sa));
-		r->named = !inany_from_sockaddr(&r->offender, &port, &sa);
-		found = true;
 	}
 	return found;
 }

@@ -41,12 +41,14 @@ void udp_parse(struct msghdr *m, struct udp_dgram *d)
 		d->scope = sa->sa6.sin6_scope_id;
 
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
+		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO &&
+		    c->cmsg_len >= CMSG_LEN(sizeof(p4))) {
 			memcpy(&p4, CMSG_DATA(c), sizeof(p4));
 			d->dst = inany_from_v4(p4.ipi_addr);
 			d->local = inany_from_v4(p4.ipi_spec_dst);
 		} else if (c->cmsg_level == SOL_IPV6 &&
-			   c->cmsg_type == IPV6_PKTINFO) {
+			   c->cmsg_type == IPV6_PKTINFO &&
+			   c->cmsg_len >= CMSG_LEN(sizeof(p6))) {
 			memcpy(&p6, CMSG_DATA(c), sizeof(p6));
 			inany_from_af(&d->dst, AF_INET6, &p6.ipi6_addr);
 			d->local = d->dst;
