@@ -61,7 +61,7 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
 .PHONY: all static install uninstall clean check check-fast unit lint format \
-	fuzz fuzz-run
+	fuzz fuzz-seeds fuzz-run
 all: $(BINS)
 
 # Whatever was built last, of any flavour, and however old it is
@@ -116,17 +116,24 @@ $(O)/test/unit/%: $(O)/test/unit/%.o $(LIB)
 unit: $(UNIT)
 	@for t in $(UNIT); do $$t || exit 1; done
 
-# Each parser for FUZZ_TIME seconds; inputs found stay in the build directory
-FUZZ_TIME ?= 10
+# Each parser for FUZZ_SECONDS; inputs found stay in the build directory. What
+# unit tests feed is what fuzzers begin with.
+FUZZ_SECONDS ?= 10
+SEEDS	:= build/fuzz-seeds
+SEEDERS	:= $(patsubst %.c,%,$(notdir $(shell grep -lE \
+	     'fuzz_seed|tap_mem_inject|unit/resp.h' test/unit/test_*.c)))
 $(O)/test/fuzz/%: $(O)/test/fuzz/%.o $(LIB)
-	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB)
-fuzz:
-	$(MAKE) CC=clang FUZZ=1 fuzz-run
+	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB) \
+		-lcmocka
+fuzz: fuzz-seeds
+	$(MAKE) --no-print-directory CC=clang FUZZ=1 fuzz-run
+fuzz-seeds: $(SEEDERS:%=$(O)/test/unit/%)
+	rm -rf $(SEEDS)
+	mkdir -p $(SEEDS)
+	@for t in $^; do FUZZ_CORPUS=$(SEEDS) $$t >$(SEEDS).log 2>&1 || \
+		{ cat $(SEEDS).log; exit 1; }; done
 fuzz-run: $(FUZZERS)
-	@for f in $(FUZZERS); do mkdir -p $$f.corpus && \
-		$$f -max_total_time=$(FUZZ_TIME) -max_len=2048 -verbosity=0 \
-			-close_fd_mask=3 -artifact_prefix=$$f- \
-			-print_final_stats=1 $$f.corpus || exit 1; done
+	@test/fuzz/run $(FUZZ_SECONDS) $(SEEDS) $(FUZZERS)
 
 check-fast: all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run fast

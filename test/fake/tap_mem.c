@@ -6,6 +6,7 @@
 
 #include "tap/backend.h"
 #include "test/fake/tap_mem.h"
+#include "test/fuzz/seed.h"
 
 struct tap_mem tap_mem;
 
@@ -60,6 +61,24 @@ static void mem_submit(struct tap *tap, struct batch *b, unsigned n)
 	}
 }
 
+/* A frame as an input of fuzzers: test/fuzz/fuzz_ether.c wants its recipe */
+static void seed(const uint8_t *frame, size_t len)
+{
+	enum { RAW = 1, SPLIT = 40, UNIT = 8 };
+	const uint8_t recipe[UNIT] = {
+		RAW, SPLIT, [7] = (uint8_t)((len + UNIT - 1) / UNIT)
+	};
+	const size_t l2 = sizeof(struct ether_header);
+	struct ether_header eh;
+
+	if (len > UINT8_MAX * UNIT || len < l2)
+		return;
+	memcpy(&eh, frame, l2);
+	fuzz_seed("ether", recipe, sizeof(recipe), frame, len);
+	if (eh.ether_type == htons(ETHERTYPE_ARP))
+		fuzz_seed("arp", "", 0, frame + l2, len - l2);
+}
+
 void tap_mem_inject(struct tap *tap, const void *frame, size_t len)
 {
 	struct iovec iov = { .iov_len = len };
@@ -68,6 +87,7 @@ void tap_mem_inject(struct tap *tap, const void *frame, size_t len)
 	uint8_t *copy = malloc(len ? len : 1);
 
 	assert(copy);
+	seed(frame, len);
 	memcpy(copy, frame, len);
 	iov.iov_base = copy;
 	tap_input(tap, &rx, 1);

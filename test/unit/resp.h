@@ -19,6 +19,7 @@
 #include "lib/csum.h"
 #include "lib/inany.h"
 #include "test/fake/tap_mem.h"
+#include "test/fuzz/seed.h"
 
 /* Headers before what lies in UDP, in frames of both families */
 #define L3_OFF  sizeof(struct ether_header)
@@ -135,6 +136,21 @@ static inline void resp_packet_free(struct resp_packet *rp)
 	free(rp->copy[1]);
 }
 
+/* The packet as an input of the responder's fuzzer, see test/fuzz/fuzz.h */
+static inline void resp_seed(uint8_t proto, const char *dst, const uint8_t *l4,
+			     size_t len)
+{
+	const union inany_addr to = addr(dst);
+	const size_t head = proto == IPPROTO_UDP ? sizeof(struct udphdr) : 0;
+	const uint8_t flags = inany_is_unicast(&to) ? 2 : 0;
+
+	if (len >= head)
+		fuzz_seed(!head           ? "ndp"
+			  : inany_v4(&to) ? "dhcp"
+					  : "dhcpv6",
+			  &flags, sizeof(flags), l4 + head, len - head);
+}
+
 /* Feed a packet to a responder: @udp: the length in the UDP header follows */
 static inline void resp_feed(void (*input)(void *, const struct packet_group *),
 			     void *ctx, uint8_t proto, const char *src,
@@ -149,6 +165,7 @@ static inline void resp_feed(void (*input)(void *, const struct packet_group *),
 		copy[4] = (uint8_t)(len >> 8);
 		copy[5] = (uint8_t)len;
 	}
+	resp_seed(proto, dst, copy, len);
 	resp_packet(&rp, proto, src, dst, copy, len, cut);
 	input(ctx, &rp.g);
 	resp_packet_free(&rp);

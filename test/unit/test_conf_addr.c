@@ -25,6 +25,7 @@
 #include "conf/resolv.h"
 #include "lib/fdio.h"
 #include "nl.h"
+#include "test/fuzz/seed.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define ARGS_MAX      16
@@ -212,9 +213,11 @@ static void make_file(char *path, const char *text)
 /* Read a resolver configuration */
 static int read_resolv(struct resolv *r, const char *text)
 {
+	const uint8_t both = 1 | 2; /* IPv4, IPv6 */
 	char path[] = "/tmp/test_conf_addr.XXXXXX";
 	int rc;
 
+	fuzz_seed("resolv", &both, sizeof(both), text, strlen(text));
 	make_file(path, text);
 	rc = resolv_read(r, path);
 	unlink(path);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "conf/ports.h"
+#include "test/fuzz/seed.h"
 
 /* Surroundings a case may ask for */
 enum env_kind { PASST, PASTA, V4_ONLY, V6_ONLY, UDP, NS, NS_V4, NENV };
@@ -146,6 +147,21 @@ static const struct good {
 	  "TCP [*]:8000-8010  =>  8000-8010 (auto-scan)\n" },
 };
 
+/* Specifiers as an input of the fuzzer */
+static void seed(enum env_kind env, const char *const *spec)
+{
+	const uint8_t flags = (uint8_t)((envs[env].v4 ? 0 : 1) |
+					(envs[env].v6 ? 0 : 2) |
+					(envs[env].auto_ok ? 4 : 0));
+	char text[4096];
+	size_t len = 0, i;
+
+	for (i = 0; i < SPECS_MAX && spec[i]; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s\n",
+					spec[i]);
+	fuzz_seed("ports", &flags, sizeof(flags), text, len);
+}
+
 static void test_good(void **state)
 {
 	static struct fwd_rules rules;
@@ -157,6 +173,7 @@ static void test_good(void **state)
 		char msg[PORTS_ERR_MAX] = "";
 		const struct good *t = &goods[i];
 
+		seed(t->env, t->spec);
 		rules.n = 0;
 		for (k = 0; k < SPECS_MAX && t->spec[k]; k++) {
 			if (ports_parse(&rules, &envs[t->env], t->spec[k], msg))
@@ -259,6 +276,7 @@ static void test_bad(void **state)
 		unsigned n = 0;
 		int rc = 0;
 
+		seed(t->env, t->spec);
 		rules.n = 0;
 		for (k = 0; k < SPECS_MAX && t->spec[k]; k++) {
 			if (rc)

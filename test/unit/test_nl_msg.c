@@ -26,6 +26,7 @@
 
 #include "nl/msg.h"
 #include "nl/route.h"
+#include "test/fuzz/seed.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -94,8 +95,34 @@ static void say_done(uint32_t seq, int err)
 	say(NLMSG_DONE, NLM_F_MULTI, seq, &err, sizeof(err));
 }
 
+/* The datagram as an input of the fuzzer, with the questions it answers */
+static void seed(void)
+{
+	static const struct {
+		uint16_t type;
+		uint8_t first, n; /* questions, see fuzz_netlink.c */
+	} rows[] = {
+		{ RTM_NEWADDR, 0, 5 },  { RTM_NEWLINK, 5, 3 },
+		{ RTM_NEWNEIGH, 8, 2 }, { RTM_NEWROUTE, 10, 3 },
+		{ NLMSG_ERROR, 7, 1 },
+	};
+	const struct nlmsghdr *h = (void *)dgram;
+	uint8_t head[4] = { 0, 0, (uint8_t)dgram_len,
+			    (uint8_t)(dgram_len >> 8) };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		for (head[0] = rows[i].first;
+		     h->nlmsg_type == rows[i].type &&
+		     head[0] < rows[i].first + rows[i].n;
+		     head[0]++)
+			fuzz_seed("netlink", head, sizeof(head), dgram,
+				  dgram_len);
+}
+
 static void flush(void)
 {
+	seed();
 	assert_int_equal(send(kernel, dgram, dgram_len, 0), dgram_len);
 	dgram_len = 0;
 }

@@ -25,6 +25,7 @@
 #include "lib/wheel.h"
 #include "nl.h"
 #include "nl/diag.h"
+#include "test/fuzz/seed.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -82,6 +83,13 @@ static struct inet_diag_msg sock(uint8_t af, const char *on, uint16_t port)
 	return d;
 }
 
+/* Also an input of the fuzzer */
+static int take(void *buf, size_t len, uint32_t seq, nl_bound_fn *fn, void *arg)
+{
+	fuzz_seed("scan", "", 1, buf, len);
+	return nl_diag_take(buf, len, seq, fn, arg);
+}
+
 static void test_take(void **state)
 {
 	struct inet_diag_msg d4 = sock(AF_INET, "192.0.2.1", 80);
@@ -92,7 +100,7 @@ static void test_take(void **state)
 	(void)state;
 	dg.len = 0;
 	put(SOCK_DIAG_BY_FAMILY, SEQ, &d4, sizeof(d4));
-	assert_int_equal(nl_diag_take(dg.buf, dg.len, SEQ, tell, &t), 0);
+	assert_int_equal(take(dg.buf, dg.len, SEQ, tell, &t), 0);
 	assert_int_equal(t.n, 1);
 	assert_int_equal(t.last.port, 80);
 	assert_true(inany_v4(&t.last.addr));
@@ -100,7 +108,7 @@ static void test_take(void **state)
 	/* the older kind, and the end */
 	put(TCPDIAG_GETSOCK, SEQ, &d6, sizeof(d6));
 	put(NLMSG_DONE, SEQ, &zero, sizeof(zero));
-	assert_int_equal(nl_diag_take(dg.buf, dg.len, SEQ, tell, &t), 1);
+	assert_int_equal(take(dg.buf, dg.len, SEQ, tell, &t), 1);
 	assert_int_equal(t.n, 3);
 	assert_int_equal(t.last.port, 65535);
 	assert_false(inany_v4(&t.last.addr));
@@ -133,32 +141,31 @@ static void test_take_hostile(void **state)
 	/* a body that is cut, or none */
 	put(SOCK_DIAG_BY_FAMILY, SEQ, &d, sizeof(d) - 1);
 	put(SOCK_DIAG_BY_FAMILY, SEQ, &d, 0);
-	assert_int_equal(nl_diag_take(dg.buf, dg.len, SEQ, tell, &t), 0);
+	assert_int_equal(take(dg.buf, dg.len, SEQ, tell, &t), 0);
 	assert_int_equal(t.n, 0);
 
 	/* refused */
 	put(NLMSG_ERROR, SEQ, &err, sizeof(err));
-	assert_int_equal(nl_diag_take(dg.buf, dg.len, SEQ, tell, &t), -ENOENT);
+	assert_int_equal(take(dg.buf, dg.len, SEQ, tell, &t), -ENOENT);
 	dg.len = 0;
 	put(NLMSG_DONE, SEQ, &err, sizeof(err));
-	assert_int_equal(nl_diag_take(dg.buf, dg.len, SEQ, tell, &t), -ENOENT);
+	assert_int_equal(take(dg.buf, dg.len, SEQ, tell, &t), -ENOENT);
 	dg.len = 0;
 	put(NLMSG_ERROR, SEQ, &odd, sizeof(odd));
-	assert_int_equal(nl_diag_take(dg.buf, dg.len, SEQ, tell, &t), -EBADMSG);
+	assert_int_equal(take(dg.buf, dg.len, SEQ, tell, &t), -EBADMSG);
 	dg.len = 0;
 	put(NLMSG_ERROR, SEQ, &err, 0);
-	assert_int_equal(nl_diag_take(dg.buf, dg.len, SEQ, tell, &t), -EBADMSG);
+	assert_int_equal(take(dg.buf, dg.len, SEQ, tell, &t), -EBADMSG);
 
 	/* any length in the header, any length of the datagram */
 	for (len = 0; len < 200; len++) {
 		dg.len = 0;
 		h = put(SOCK_DIAG_BY_FAMILY, SEQ, &d, sizeof(d));
 		h->nlmsg_len = (uint32_t)len;
-		nl_diag_take(dg.buf, dg.len, SEQ, tell, &t);
+		take(dg.buf, dg.len, SEQ, tell, &t);
 		h->nlmsg_len = UINT32_MAX - (uint32_t)len;
 		t.n = 0;
-		assert_int_equal(nl_diag_take(dg.buf, dg.len, SEQ, tell, &t),
-				 -EBADMSG);
+		assert_int_equal(take(dg.buf, dg.len, SEQ, tell, &t), -EBADMSG);
 		assert_int_equal(t.n, 0);
 	}
 	for (len = 1; len < NLMSG_LENGTH(sizeof(d)); len++) {
@@ -179,7 +186,7 @@ static void test_take_hostile(void **state)
 		put(TCPDIAG_GETSOCK, SEQ, &d, sizeof(d));
 		dg.buf[(size_t)random() % dg.len] = (char)random();
 		dg.buf[(size_t)random() % 20] = (char)random();
-		nl_diag_take(dg.buf, dg.len, SEQ, tell, &t);
+		take(dg.buf, dg.len, SEQ, tell, &t);
 	}
 }
 
@@ -413,8 +420,10 @@ static void test_inuse(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < ARRAY_SIZE(t); i++)
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		fuzz_seed("scan", "\1", 1, t[i].text, strlen(t[i].text));
 		assert_int_equal(scan_inuse(t[i].text, t[i].key), t[i].n);
+	}
 }
 
 static void test_deadline(void **state)

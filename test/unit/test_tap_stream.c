@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "test/unit/packet.h"
+#include "test/fuzz/seed.h"
 
 #define TURNS 5000 /* before a wait is given up */
 
@@ -175,6 +176,7 @@ static void put(const uint8_t *p, size_t len)
 {
 	unsigned idle = 0;
 
+	fuzz_seed("stream", "\377", 1, p, len);
 	while (len) {
 		ssize_t n = send(peer, p, len, MSG_NOSIGNAL);
 
