@@ -650,11 +650,21 @@ static int ready(struct passt *p, int parent)
 	return 0;
 }
 
+/* Leave: ports first, for a successor may be waiting for them. The tap device
+ * goes with us, unless its namespace has gone before: nobody is waiting then.
+ */
+static void leave(struct passt *p)
+{
+	fwd_close(&p->fwd);
+	if (p->conf.mode == MODE_PASTA && p->pasta.gone && p->tap.fd >= 0)
+		close_later(p->tap.fd);
+}
+
 /* From a command line to the loop. Return: exit status */
 static int run(struct passt *p)
 {
 	bool pasta = p->conf.mode == MODE_PASTA;
-	int parent = -1;
+	int parent = -1, rc;
 
 	conf_print(&p->conf);
 	files_open(p);
@@ -685,7 +695,9 @@ static int run(struct passt *p)
 	if (ready(p, parent))
 		return EXIT_FAILURE;
 
-	return loop_run(&p->loop);
+	rc = loop_run(&p->loop);
+	leave(p);
+	return rc;
 }
 
 /* Descriptors we were handed go out of the way of the standard ones, and what

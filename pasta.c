@@ -31,12 +31,21 @@
  *     isolation_postfork(), pasta_watch(), pasta_go().
  *
  * The end of the target is noticed at once: of our command by SIGCHLD; of a
- * process by its pidfd; of a namespace bound to a path by two ways, since each
- * has its gaps: inotify on the directory (instances are few for one user, and
- * unmounting is no event) and the mount table (/proc/self/mountinfo signals
- * changes; a name that is not a mount point does not show there). The table is
- * that of the mount namespace we were started in, which it keeps alive. Where
- * neither is to be had, we look once a second.
+ * process by its pidfd; of a namespace bound to a path by the mount table, as
+ * /proc/self/mountinfo signals changes. It is that of the mount namespace we were
+ * started in, which it keeps alive. A namespace is found at a mount point or
+ * below /proc, nowhere else, and who removes the name of a mount point unmounts
+ * it (unlink(2) in any mount namespace). So we need no inotify, of which a user
+ * has few instances, and whose last close waits for some milliseconds.
+ *
+ * No event tells that a descriptor was closed (/proc/PID/fd/N) or that a thread
+ * has ended (/proc/PID/task/TID/ns/net), and the table may be another one than
+ * that of the path (/proc/PID/root/...), or not to be had, as are pidfds before
+ * Linux 5.3. Then we look, every PASTA_POLL_MS: a system call of 1 us each time.
+ *
+ * Who waits for us to leave waits for ports and for the end of the process.
+ * Listening sockets are closed first (passt.c); what takes the kernel long, to
+ * take down the tap device, is left to it (close_later()).
  *
  * The command is not process 1 of its PID namespace: the kernel denies that one
  * every signal it has not asked for, even those it sends itself to end as it
@@ -54,7 +63,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -73,7 +81,7 @@
 
 #define NETNS_RUN_DIR "/run/netns/" /* of ip-netns(8) */
 
-#define PASTA_POLL_MS 1000 /* looks at a target without events */
+#define PASTA_POLL_MS 25   /* looks at a target without events */
 #define PASTA_TERM_MS 1000 /* for the command to follow SIGTERM */
 
 /* Symbolic links followed to find a path below /proc, as the kernel's limit */
@@ -84,7 +92,7 @@
 #define EXIT_NOTFOUND 127
 
 /* What an EPOLL_NETNS reference is of: its id */
-enum pasta_event { WATCH_PID, WATCH_DIR, WATCH_MOUNTS };
+enum pasta_event { WATCH_PID, WATCH_MOUNTS };
 
 /*
  * Finding the target
@@ -254,14 +262,13 @@ static char *path_follow(char *path)
 	return name;
 }
 
-/* Hold on to a path: its process, if it is below /proc; its directory, the
- * mount table. All of it may fail: then we look once a second, or never notice
+/* Hold on to a path: its process, if it is below /proc; its directory; the
+ * mount table. All of it may fail: then the end is never noticed
  */
 static void path_hold(struct pasta *p, const char *given)
 {
 	char path[PATH_MAX], dir[PATH_MAX], *name;
-	const uint32_t mask = IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF;
-	int pid;
+	int pid, len = 0;
 
 	if (strlen(given) >= sizeof(path))
 		return;
@@ -274,20 +281,16 @@ static void path_hold(struct pasta *p, const char *given)
 	if (!realpath(path, dir))
 		return;
 
-	if (sscanf(dir, "/proc/%i/", &pid) == 1) {
+	if (sscanf(dir, "/proc/%i/%n", &pid, &len) == 1 && len) {
 		if (process_hold(p, pid))
 			debug("Can't watch process %i", pid);
-		return;
+		if (!strcmp(dir + len, "ns"))
+			return;
+	} else {
+		p->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	}
-
-	p->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	p->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	p->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (p->watch >= 0 && inotify_add_watch(p->watch, dir, mask) < 0) {
-		debug("Can't watch %s: %s", dir, errstr(errno));
-		close(p->watch);
-		p->watch = -1;
-	}
+	/* Not by its real path: links of the kernel lead elsewhere */
+	p->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* The namespace at a path, in the user namespace at a path if there is one */
@@ -320,7 +323,7 @@ int pasta_target(struct pasta *p)
 	p->userns = o->spawn ? ISOLATION_USERNS_OWN : ISOLATION_USERNS_STAY;
 	p->child = 0;
 	p->pidfd = p->procdir = -1;
-	p->watch = p->mounts = p->dir = p->go = p->tty = -1;
+	p->mounts = p->dir = p->go = p->tty = -1;
 
 	if (o->userns) {
 		int fd = ns_open(AT_FDCWD, o->userns, CLONE_NEWUSER);
@@ -636,14 +639,25 @@ static bool still_mounted(const struct pasta *p)
 	return false;
 }
 
+/* Is there a name in a directory below /proc? What it leads to is not for our
+ * eyes any more, and a descriptor may have been used again
+ */
+static bool name_there(int dir, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) ||
+	       (errno != ENOENT && errno != ESRCH);
+}
+
 /* Is the target there? */
 static bool target_there(const struct pasta *p)
 {
 	struct stat now, ours;
 
 	if (p->procdir >= 0)
-		return !faccessat(p->procdir, "ns", F_OK, 0) ||
-		       (errno != ENOENT && errno != ESRCH);
+		return name_there(p->procdir, "ns") &&
+		       (p->dir < 0 || name_there(p->dir, p->name));
 	if (p->dir < 0)
 		return true;
 	if (!fstatat(p->dir, p->name, &now, 0))
@@ -655,13 +669,20 @@ static bool target_there(const struct pasta *p)
 	return p->mounts < 0 || still_mounted(p);
 }
 
+/* Follow the target */
+static void target_gone(struct pasta *p)
+{
+	info("The namespace is gone, so are we");
+	p->gone = true;
+	loop_quit(p->loop, EXIT_SUCCESS);
+}
+
 /* Quit if the target is gone. Return: it is there */
 static bool target_check(struct pasta *p)
 {
 	if (target_there(p))
 		return true;
-	info("The namespace is gone, so are we");
-	loop_quit(p->loop, EXIT_SUCCESS);
+	target_gone(p);
 	return false;
 }
 
@@ -680,55 +701,33 @@ int pasta_watch(struct pasta *p)
 
 	if (p->opts->spawn || p->opts->no_netns_quit)
 		return 0;
-
-	told = watch_add(p, p->pidfd, EPOLLIN, WATCH_PID);
-	told |= watch_add(p, p->watch, EPOLLIN, WATCH_DIR);
-	told |= watch_add(p, p->mounts, EPOLLPRI, WATCH_MOUNTS);
-	if (!told && p->procdir < 0 && p->dir < 0) {
+	if (p->procdir < 0 && p->dir < 0) {
 		warn("No means to notice the end of the namespace");
 		return 0;
 	}
+
+	if (p->procdir >= 0)
+		told = watch_add(p, p->pidfd, EPOLLIN, WATCH_PID) && p->dir < 0;
+	else
+		told = p->mounts >= 0 && still_mounted(p) &&
+		       watch_add(p, p->mounts, EPOLLPRI, WATCH_MOUNTS);
 	/* Gone while we were busy setting up: quits in the first turn */
-	if (target_check(p) && !told)
+	if (target_check(p) && !told) {
+		debug("Looking for the namespace every %i ms", PASTA_POLL_MS);
 		loop_arm(p->loop, &p->poll, PASTA_POLL_MS);
-	return 0;
-}
-
-/* Take what inotify has to say. Return: the name was removed or moved away */
-static bool watch_read(struct pasta *p)
-{
-	char buf[4096] __attribute__((aligned(8)));
-	bool removed = false;
-	ssize_t n, off;
-
-	while ((n = read(p->watch, buf, sizeof(buf))) > 0) {
-		for (off = 0; off < n;) {
-			const struct inotify_event *ev = (const void *)(buf +
-									off);
-
-			removed |= ev->len && !strcmp(ev->name, p->name);
-			off += (ssize_t)sizeof(*ev) + (ssize_t)ev->len;
-		}
 	}
-	return removed;
+	return 0;
 }
 
 void pasta_netns_event(void *ctx, union epoll_ref ref, uint32_t events)
 {
 	struct pasta *p = ctx;
-	bool gone = false;
 
 	(void)events;
 	if (ref.id == WATCH_PID)
-		gone = true;
-	else if (ref.id == WATCH_DIR)
-		gone = watch_read(p);
-	if (!gone) {
+		target_gone(p);
+	else
 		target_check(p);
-		return;
-	}
-	info("The namespace is gone, so are we");
-	loop_quit(p->loop, EXIT_SUCCESS);
 }
 
 void pasta_signal(struct pasta *p, int sig, bool from_tty)
@@ -773,6 +772,7 @@ void pasta_sigchld(struct pasta *p)
 		return;
 
 	p->child = 0;
+	p->gone = true;
 	/* Whoever runs us expects to be in the foreground afterwards, as we were */
 	if (tty_orphaned(p->tty))
 		tty_take(p->tty);

@@ -42,14 +42,14 @@ struct pasta_opts {
  *		command; 0: none
  * @pidfd:	Of the target process, -1: none or not supported
  * @procdir:	/proc/PID of the target process, -1: none
- * @watch:	inotify descriptor on the directory of a namespace path, or -1
  * @mounts:	mountinfo of the namespace we were started in, or -1
- * @dir:	Directory of the namespace path, or -1
+ * @dir:	Directory of the namespace path, or -1; not of /proc/PID/ns
  * @name:	Name of the namespace in it
  * @go:		Writing to it lets the command run
  * @poll:	Next look at a target nothing tells us about; end of the time a
  *		command has to follow SIGTERM
  * @ending:	We were asked to end, the command with us
+ * @gone:	The target, or the command, has gone before us
  * @tty:	Descriptor of the terminal whose foreground we started in, or -1
  */
 struct pasta {
@@ -59,11 +59,11 @@ struct pasta {
 	int userns;
 	pid_t child;
 	int pidfd, procdir;
-	int watch, mounts, dir;
+	int mounts, dir;
 	char name[NAME_MAX + 1];
 	int go;
 	struct wtimer poll;
-	bool ending;
+	bool ending, gone;
 	int tty;
 };
 

@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "guest.h"
 #include "netns.h"
@@ -23,6 +24,10 @@
 #include "lib/log.h"
 
 #define TAP_TXQLEN 10000 /* frames: a burst of 64 KiB windows fits */
+
+/* How long to wait for an interface in use, and how often to try */
+#define TAP_BUSY_WAIT_MS  1000
+#define TAP_BUSY_RETRY_MS 10
 
 /* Arguments of tap_tun_open() */
 struct tun_args {
@@ -66,10 +71,20 @@ int pasta_tap(struct pasta *p, char *ifname, bool *vnet_hdr)
 {
 	/* A namespace of ours ends with the device in it: no need to wait */
 	struct tun_args a = { ifname, vnet_hdr, p->opts->spawn };
+	const struct timespec pause = {
+		.tv_nsec = TAP_BUSY_RETRY_MS * 1000000,
+	};
+	unsigned ms;
 	int fd;
 
-	snprintf(ifname, IFNAMSIZ, "%s", p->opts->ifname);
-	fd = netns_call(p->netns, open_tun, &a);
+	/* A predecessor's may be about to go, see close_later() */
+	for (ms = 0;; ms += TAP_BUSY_RETRY_MS) {
+		snprintf(ifname, IFNAMSIZ, "%s", p->opts->ifname);
+		fd = netns_call(p->netns, open_tun, &a);
+		if (fd != -EBUSY || ms >= TAP_BUSY_WAIT_MS)
+			break;
+		nanosleep(&pause, NULL);
+	}
 	if (fd < 0)
 		err("Couldn't create tap device %s in the namespace: %s%s",
 		    p->opts->ifname, errstr(fd), tap_hint(fd));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whole reads and writes on descriptors, interrupted calls repeated */
+/* Descriptors: whole reads and writes, small files, closing in due time */
 
 #include "lib/fdio.h"
 
@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int write_all(int fd, const void *buf, size_t len)
@@ -101,4 +102,35 @@ int write_file(const char *path, const char *text)
 	if (close(fd) && !rc)
 		rc = -errno;
 	return rc;
+}
+
+void close_later(int fd)
+{
+	union {
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iov = { .iov_base = "", .iov_len = 1 };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+	int pair[2], files[2];
+
+	if (!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair)) {
+		files[0] = pair[1];
+		files[1] = fd;
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(files));
+		memcpy(CMSG_DATA(c), files, sizeof(files));
+		/* If it fails, it is closed as usual */
+		(void)!sendmsg(pair[0], &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+		close(fd);
+		close(pair[1]);
+		close(pair[0]);
+		return;
+	}
+	close(fd);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whole reads and writes on descriptors, interrupted calls repeated */
+/* Descriptors: whole reads and writes, small files, closing in due time */
 #ifndef LIB_FDIO_H
 #define LIB_FDIO_H
 
@@ -43,5 +43,19 @@ unsigned long read_file_uint(const char *path, unsigned index,
  * Return: 0, or -errno
  */
 int write_file(const char *path, const char *text);
+
+/**
+ * close_later() - Have the kernel close a file once we are gone
+ * @fd:		Descriptor, closed
+ *
+ * The last close of some files takes long: that of a tap device waits for all
+ * processors, and for whoever changes network devices at that moment. Here it
+ * happens in the kernel's own time, usually within milliseconds, while this
+ * process ends. The file is handed to a UNIX socket which waits in its own
+ * queue, so nobody can ever receive it: the kernel's collector of such sockets
+ * closes both, since Linux 6.8 in a thread of its own, before at our end as if
+ * nothing had been done (unix(7), SCM_RIGHTS).
+ */
+void close_later(int fd);
 
 #endif /* LIB_FDIO_H */

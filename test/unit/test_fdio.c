@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,12 +107,32 @@ static void test_pipe(void **state)
 	assert_int_equal(write_all(p[0], in, 1), -EBADF);
 }
 
+/* Closed in the end, and not one of ours meanwhile */
+static void test_close_later(void **state)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	int p[2], lowest;
+
+	(void)state;
+	assert_false(pipe(p));
+	lowest = p[1];
+	close_later(p[1]);
+	/* All descriptors it took are free again */
+	assert_int_equal(open("/dev/null", O_RDONLY), lowest);
+	assert_int_equal(close(lowest), 0);
+	pfd.fd = p[0];
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
+	assert_int_equal(pfd.revents, POLLHUP);
+	close(p[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_write_file),
 		cmocka_unit_test(test_pipe),
+		cmocka_unit_test(test_close_later),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
