@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -40,6 +41,12 @@
 /* Sockets probed without --socket: documented, callers rely on it */
 #define STREAM_PATH_PROBE "/tmp/passt_%u.socket"
 #define STREAM_PATH_MAX   64
+
+/* A predecessor may still be about to leave: how long to wait for its path, and
+ * how often to look
+ */
+#define STREAM_USED_WAIT_MS  1000
+#define STREAM_USED_RETRY_MS 50
 
 static uint8_t stream_rx[STREAM_RX_LEN] __attribute__((aligned(64)));
 static uint8_t stream_tx[STREAM_TX_LEN] __attribute__((aligned(64)));
@@ -369,12 +376,20 @@ static int stream_bind(int fd, const char *path)
 /* Bind to the path given, or the first free one of those probed */
 static int stream_bind_any(int fd, const char *path)
 {
+	const struct timespec pause = {
+		.tv_nsec = STREAM_USED_RETRY_MS * 1000000,
+	};
 	char probe[sizeof(STREAM_PATH_PROBE) + 8];
-	unsigned i;
+	unsigned i, ms;
 	int rc;
 
 	if (path) {
-		rc = stream_bind(fd, path);
+		for (ms = 0;; ms += STREAM_USED_RETRY_MS) {
+			rc = stream_bind(fd, path);
+			if (rc != -EADDRINUSE || ms >= STREAM_USED_WAIT_MS)
+				break;
+			nanosleep(&pause, NULL);
+		}
 		if (rc)
 			err("Cannot listen on UNIX socket %s: %s%s", path,
 			    errstr(rc),
