@@ -7,7 +7,7 @@
 #include "fwd.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -15,20 +15,16 @@
 #include <unistd.h>
 
 #include "fwd/listen.h"
-#include "lib/fdio.h"
+#include "fwd/report.h"
+#include "lib/bitmap.h"
 #include "lib/log.h"
 #include "netns.h"
-
-#define PORT_START_PATH "/proc/sys/net/ipv4/ip_unprivileged_port_start"
-#define PORT_START_DEF  1024
 
 /* A predecessor may still be about to leave: how long to wait for all its
  * ports together, and how often to look
  */
 #define IN_USE_WAIT_MS  2000
 #define IN_USE_RETRY_MS 20
-
-#define HINT_LEN 128 /* text for a failed bind */
 
 /* What best-effort rules may take of the limit of open files, in quarters */
 #define WEAK_FDS_QUARTERS 3
@@ -39,12 +35,14 @@
  * @rules:	Rules
  * @deadline:	No waiting for ports in use after that, ms
  * @max_fd:	Descriptors from here on are not for best-effort rules
+ * @tally:	What became of those of one protocol
  */
 struct run {
 	struct fwd *fwd;
 	const struct fwd_rules *rules;
 	uint64_t deadline;
 	unsigned long max_fd;
+	struct fwd_tally tally;
 };
 
 static uint64_t now_ms(void)
@@ -73,76 +71,25 @@ int fwd_init(struct fwd *fwd, const struct fwd_opts *opts,
 	return 0;
 }
 
-/* "192.0.2.1%eth0", "[*]" for any address of both families */
-static const char *rule_where(const struct fwd_rule *rule, char *buf,
-			      size_t len)
+/* Between two looks at ports in use */
+static void in_use_pause(void)
 {
-	char addr[INANY_STRLEN] = "[*]";
+	const struct timespec pause = { .tv_nsec = IN_USE_RETRY_MS * 1000000 };
 
-	if (!rule->dual)
-		inany_ntop(&rule->addr, addr);
-	snprintf(buf, len, "%s%s%s%s", addr, *rule->ifname ? "%" : "",
-		 rule->ifname,
-		 rule->pif == PIF_SPLICE ? " in the namespace" : "");
-	return buf;
-}
-
-/* What to do about it; empty if nothing can be said */
-static const char *bind_hint(const struct fwd_rule *rule, in_port_t port,
-			     int error, char *buf, size_t len)
-{
-	unsigned long start;
-
-	switch (error) {
-	case EADDRINUSE:
-		return ": something else listens there (see ss -lnp)";
-	case EADDRNOTAVAIL:
-		return ": no such address here (see --freebind)";
-	case ENODEV:
-		return ": no such interface";
-	case EMFILE:
-		return ": raise the limit of open files (ulimit -n)";
-	case EPERM:
-		if (*rule->ifname)
-			return ": binding to an interface requires kernel 5.7+";
-		return "";
-	case EACCES:
-		start = read_file_uint(PORT_START_PATH, 0, PORT_START_DEF);
-		if (port >= start)
-			return "";
-		snprintf(buf, len,
-			 ": ports below %lu need CAP_NET_BIND_SERVICE"
-			 " or sysctl net.ipv4.ip_unprivileged_port_start=%u",
-			 start, port);
-		return buf;
-	}
-	return "";
-}
-
-/* Say which port, why, and what to do */
-static void bind_failed(const struct fwd_rule *rule, in_port_t port, int error)
-{
-	char where[INANY_STRLEN + IFNAMSIZ + sizeof("% in the namespace")];
-	char hint[HINT_LEN];
-
-	err("Failed to bind port %u (%s) for %s on %s%s", port, errstr(error),
-	    rule->proto == IPPROTO_TCP ? "TCP" : "UDP",
-	    rule_where(rule, where, sizeof(where)),
-	    bind_hint(rule, port, error, hint, sizeof(hint)));
+	nanosleep(&pause, NULL);
 }
 
 /* One port, waiting for it a while if it is in use. See fwd_listener_open() */
 static int listen_port(const struct run *r, const struct fwd_rule *rule,
 		       in_port_t port)
 {
-	const struct timespec pause = { .tv_nsec = IN_USE_RETRY_MS * 1000000 };
 	int rc;
 
 	for (;;) {
 		rc = fwd_listener_open(r->fwd, rule, port);
-		if (rc != -EADDRINUSE || rule->weak || now_ms() >= r->deadline)
+		if (rc != -EADDRINUSE || now_ms() >= r->deadline)
 			return rc;
-		nanosleep(&pause, NULL);
+		in_use_pause();
 	}
 }
 
@@ -156,62 +103,192 @@ static bool enough_fds(const struct run *r)
 		       r->max_fd;
 }
 
-/* All ports of a rule. Return: 0, or -errno */
+/* All ports of a rule. Return: 0, or -errno after a message */
 static int listen_rule(const struct run *r, const struct fwd_rule *rule)
 {
-	unsigned bound = 0, failed = 0, port;
-	int rc, first_error = 0;
+	unsigned port;
+	int rc;
 
 	for (port = rule->first; port <= rule->last; port++) {
-		if (rule->weak && enough_fds(r)) {
-			first_error = -EMFILE;
-			break;
-		}
 		rc = listen_port(r, rule, (in_port_t)port);
-		if (rc >= 0) {
-			bound++;
-			continue;
-		}
 		if (rc == -EAFNOSUPPORT &&
 		    inany_equals(&rule->addr, &inany_any6)) {
 			warn("No IPv6 here, not listening on [::]:%u", port);
 			return 0;
 		}
-		if (!rule->weak) {
-			bind_failed(rule, (in_port_t)port, -rc);
+		if (rc < 0) {
+			fwd_report_failed(rule, (in_port_t)port, rc);
 			return rc;
 		}
-		debug("Port %u of a best-effort rule: %s", port, errstr(-rc));
-		if (!failed++ || rc == -EMFILE || rc == -ENFILE)
-			first_error = rc;
-		if (rc == -EMFILE || rc == -ENFILE)
-			break;
 	}
-
-	if (first_error == -EMFILE || first_error == -ENFILE)
-		warn("Ports %u to %u are not forwarded: %s (see ulimit -n)",
-		     port, rule->last, errstr(EMFILE));
-	if (bound || !first_error)
-		return 0;
-	bind_failed(rule, rule->first, -first_error);
-	return first_error;
+	return 0;
 }
 
-/* All rules of a pif, in the namespace they are for */
+/* One port of a best-effort rule, counted. Return: false if there is no use in
+ * trying others
+ */
+static bool try_port(struct run *r, const struct fwd_rule *rule, in_port_t port)
+{
+	struct fwd_tally *t = &r->tally;
+	int rc = enough_fds(r) ? -EMFILE
+			       : fwd_listener_open(r->fwd, rule, port);
+
+	switch (rc) {
+	case -EADDRINUSE:
+		t->in_use++;
+		return true;
+	case -EACCES:
+		t->denied++;
+		break;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+	case -ENOSPC:
+		t->why_left = rc;
+		return false;
+	default:
+		if (rc >= 0) {
+			t->bound++;
+			return true;
+		}
+		t->other++;
+		t->why = rc;
+	}
+	debug("Port %u of a best-effort rule: %s", port, errstr(rc));
+	return true;
+}
+
+/* Ports of a best-effort rule. Taken out of @ports: all but those in use */
+static void try_ports(struct run *r, const struct fwd_rule *rule,
+		      struct port_set *ports)
+{
+	struct fwd_tally *t = &r->tally;
+	unsigned port, in_use;
+
+	for (port = port_set_next(ports, 0); port < NUM_PORTS;
+	     port = port_set_next(ports, port + 1)) {
+		in_use = t->in_use;
+		if (!try_port(r, rule, (in_port_t)port))
+			break;
+		if (t->in_use == in_use)
+			port_set_del(ports, (uint16_t)port);
+	}
+	/* In the end, those not tried */
+	for (; port < NUM_PORTS; port = port_set_next(ports, port + 1)) {
+		port_set_del(ports, (uint16_t)port);
+		t->left++;
+	}
+}
+
+/* As many ports of a rule as can be had. Those in use are tried again as long as
+ * they become fewer: it is a predecessor who leaves, then
+ */
+static void listen_weak_rule(struct run *r, const struct fwd_rule *rule)
+{
+	struct fwd_tally *t = &r->tally;
+	unsigned port, others = t->in_use, before = 0;
+	static struct port_set ports;
+
+	memset(&ports, 0, sizeof(ports));
+	for (port = rule->first; port <= rule->last; port++)
+		port_set_add(&ports, (uint16_t)port);
+
+	try_ports(r, rule, &ports);
+	while (t->in_use > others && t->in_use != before &&
+	       now_ms() < r->deadline) {
+		before = t->in_use;
+		t->in_use = others;
+		in_use_pause();
+		try_ports(r, rule, &ports);
+	}
+}
+
+/* First best-effort rule of a protocol, NULL: none */
+static const struct fwd_rule *weak_rule(const struct fwd_rules *rules,
+					uint8_t proto)
+{
+	unsigned i;
+
+	for (i = 0; i < rules->n; i++) {
+		const struct fwd_rule *r = &rules->rule[i];
+
+		if (r->weak && !r->scan && r->proto == proto)
+			return r;
+	}
+	return NULL;
+}
+
+/* How many kinds of best-effort rules there are, TCP and UDP */
+static unsigned weak_kinds(const struct fwd_rules *rules)
+{
+	return (weak_rule(rules, IPPROTO_TCP) ? 1 : 0) +
+	       (weak_rule(rules, IPPROTO_UDP) ? 1 : 0);
+}
+
+/* Descriptors that best-effort rules of a kind may use: an equal share of what
+ * is not left to connections, and what those before did not need
+ */
+static unsigned long weak_max_fd(const struct run *r, uint8_t proto)
+{
+	const struct fwd_opts *opts = r->fwd->opts;
+	unsigned kinds = weak_kinds(&opts->host) + weak_kinds(&opts->splice);
+	unsigned nth = r->rules == &opts->host ? 1
+					       : weak_kinds(&opts->host) + 1;
+	struct rlimit lim;
+
+	if (proto == IPPROTO_UDP && weak_rule(r->rules, IPPROTO_TCP))
+		nth++;
+	if (getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur == RLIM_INFINITY)
+		return FWD_LISTENERS_MAX;
+	return lim.rlim_cur / 4 * WEAK_FDS_QUARTERS / kinds * nth;
+}
+
+/* Best-effort rules of one protocol. It is an error if not a single port can be
+ * had; too few descriptors are none, others may need them more.
+ *
+ * Return: 0, or -errno after a message
+ */
+static int listen_weak(struct run *r, uint8_t proto)
+{
+	const struct fwd_rule *first = weak_rule(r->rules, proto);
+	const struct fwd_rule *end = r->rules->rule + r->rules->n, *rule;
+	struct fwd_tally *t = &r->tally;
+	int rc;
+
+	if (!first)
+		return 0;
+	*t = (struct fwd_tally){ 0 };
+	r->max_fd = weak_max_fd(r, proto);
+	for (rule = first; rule < end; rule++)
+		if (rule->weak && !rule->scan && rule->proto == proto)
+			listen_weak_rule(r, rule);
+	fwd_report_tally(first, t);
+	if (t->bound || t->left || t->why == -EAFNOSUPPORT)
+		return 0;
+	rc = t->in_use ? -EADDRINUSE : t->denied ? -EACCES : t->why;
+	fwd_report_failed(first, first->first, rc);
+	return rc;
+}
+
+/* All rules of a pif, in the namespace they are for: first what must be had */
 static int listen_rules(void *arg)
 {
-	const struct run *r = arg;
+	struct run *r = arg;
 	unsigned i;
 	int rc;
 
 	for (i = 0; i < r->rules->n; i++) {
-		if (r->rules->rule[i].scan)
+		const struct fwd_rule *rule = &r->rules->rule[i];
+
+		if (rule->scan || rule->weak)
 			continue;
-		rc = listen_rule(r, &r->rules->rule[i]);
+		rc = listen_rule(r, rule);
 		if (rc)
 			return rc;
 	}
-	return 0;
+	rc = listen_weak(r, IPPROTO_TCP);
+	return rc ? rc : listen_weak(r, IPPROTO_UDP);
 }
 
 int fwd_listen(struct fwd *fwd, enum pif pif)
@@ -220,11 +297,6 @@ int fwd_listen(struct fwd *fwd, enum pif pif)
 			 .rules = pif == PIF_HOST ? &fwd->opts->host
 						  : &fwd->opts->splice,
 			 .deadline = now_ms() + IN_USE_WAIT_MS };
-	struct rlimit lim;
-
-	r.max_fd = FWD_LISTENERS_MAX;
-	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur != RLIM_INFINITY)
-		r.max_fd = lim.rlim_cur / 4 * WEAK_FDS_QUARTERS;
 
 	if (pif == PIF_HOST || !fwd->netns)
 		return listen_rules(&r);

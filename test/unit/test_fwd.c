@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "fwd/listen.h"
+#include "fwd/report.h"
 #include "guest.h"
 #include "lib/log.h"
 #include "netns.h"
@@ -95,21 +96,39 @@ static int dial(const char *to, in_port_t port)
 	return rc;
 }
 
+/* What goes to stderr in between: begin returns what end takes */
+struct capture {
+	int p[2], err;
+};
+
+static struct capture capture_begin(void)
+{
+	struct capture c = { .err = dup(2) };
+
+	assert_int_equal(pipe(c.p), 0);
+	dup2(c.p[1], 2);
+	return c;
+}
+
+static void capture_end(struct capture *c, char *text, size_t len)
+{
+	ssize_t n;
+
+	dup2(c->err, 2);
+	close(c->err);
+	close(c->p[1]);
+	n = read(c->p[0], text, len - 1);
+	text[n > 0 ? n : 0] = 0;
+	close(c->p[0]);
+}
+
 /* fwd_listen() with stderr in @text */
 static int listen_text(char *text, size_t len)
 {
-	int p[2], err_fd = dup(2), rc;
-	ssize_t n;
+	struct capture c = capture_begin();
+	int rc = fwd_listen(&fwd, PIF_HOST);
 
-	assert_int_equal(pipe(p), 0);
-	dup2(p[1], 2);
-	rc = fwd_listen(&fwd, PIF_HOST);
-	dup2(err_fd, 2);
-	close(err_fd);
-	close(p[1]);
-	n = read(p[0], text, len - 1);
-	text[n > 0 ? n : 0] = 0;
-	close(p[0]);
+	capture_end(&c, text, len);
 	return rc;
 }
 
@@ -242,7 +261,7 @@ static void test_udp(void **state)
 	assert_non_null(strstr(text, "UDP"));
 }
 
-static void *close_later(void *arg)
+static void *close_soon(void *arg)
 {
 	const struct timespec ts = { .tv_nsec = 200 * 1000000 };
 
@@ -268,7 +287,7 @@ static void test_in_use(void **state)
 	assert_non_null(strstr(text, "port 8081 (Address already in use)"));
 	fwd_close(&fwd);
 
-	assert_int_equal(pthread_create(&t, NULL, close_later, &fd), 0);
+	assert_int_equal(pthread_create(&t, NULL, close_soon, &fd), 0);
 	assert_int_equal(listen_text(text, sizeof(text)), 0);
 	pthread_join(t, NULL);
 	assert_string_equal(text, "");
@@ -310,7 +329,7 @@ static void test_weak_fds(void **state)
 	assert_int_equal(listen_text(text, sizeof(text)), 0);
 	setrlimit(RLIMIT_NOFILE, &old);
 	assert_in_range(fwd.nlisteners, 40, 61);
-	assert_non_null(strstr(text, "are not forwarded"));
+	assert_non_null(strstr(text, "left out (Too many open files)"));
 }
 
 /* Without capabilities: the message names what would permit it */
@@ -331,13 +350,57 @@ static void test_denied(void **state)
 		if (syscall(SYS_capset, &head, none) ||
 		    listen_text(text, sizeof(text)) != -EACCES ||
 		    !strstr(text, "port 80 (Permission denied)") ||
-		    !strstr(text, "net.ipv4.ip_unprivileged_port_start=80"))
+		    !strstr(text,
+			    "net.ipv4.ip_unprivileged_port_start is 1024"))
 			_exit(1);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
+}
+
+/* What there is too little of, with its limit */
+static void test_limits(void **state)
+{
+	static const struct {
+		int rc;
+		const char *text;
+	} cases[] = {
+		{ -EMFILE, "the limit is " },
+		{ -ENFILE, "sysctl fs.file-max is " },
+		{ -ENOSPC, "sysctl fs.epoll.max_user_watches is " },
+	};
+	struct fwd_rule *r = add(&opts.splice, NULL, IPPROTO_UDP, 80, 90);
+	struct fwd_tally t = { .bound = 3, .in_use = 2, .left = 6 };
+	char text[1024], number[32];
+	struct capture c;
+	struct rlimit lim;
+	unsigned i;
+
+	(void)state;
+	r->pif = PIF_SPLICE;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		c = capture_begin();
+		fwd_report_failed(r, 81, cases[i].rc);
+		capture_end(&c, text, sizeof(text));
+		assert_non_null(strstr(text, "port 81 ("));
+		assert_non_null(strstr(text, "UDP on [*] in the namespace"));
+		assert_non_null(strstr(text, "option -U"));
+		assert_non_null(strstr(text, cases[i].text));
+		assert_null(strstr(text, " is 0"));
+	}
+
+	t.why_left = -EMFILE;
+	c = capture_begin();
+	fwd_report_tally(r, &t);
+	capture_end(&c, text, sizeof(text));
+	assert_non_null(strstr(text, "-U: 3 of 11 UDP ports bound in the "
+				     "namespace, 2 in use, 6 left out"));
+	getrlimit(RLIMIT_NOFILE, &lim);
+	snprintf(number, sizeof(number), " is %lu ",
+		 (unsigned long)lim.rlim_cur);
+	assert_non_null(strstr(text, number));
 }
 
 static void test_messages(void **state)
@@ -472,12 +535,13 @@ static int set_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_tcp),      TEST(test_reference),
-		TEST(test_families), TEST(test_splice),
-		TEST(test_udp),      TEST(test_in_use),
-		TEST(test_weak),     TEST(test_weak_fds),
-		TEST(test_denied),   TEST(test_messages),
-		TEST(test_socket),   TEST(test_come_and_go),
+		TEST(test_tcp),         TEST(test_reference),
+		TEST(test_families),    TEST(test_splice),
+		TEST(test_udp),         TEST(test_in_use),
+		TEST(test_weak),        TEST(test_weak_fds),
+		TEST(test_denied),      TEST(test_messages),
+		TEST(test_limits),      TEST(test_socket),
+		TEST(test_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
