@@ -8,7 +8,8 @@
  * What we look at. One sock_diag socket for each namespace, opened there before
  * isolation, lists TCP listeners and unconnected UDP sockets in about 10 us a
  * table. /proc/net/tcp tells the same, after a walk through the table of all
- * connections of all namespaces, empty slots too: 5 ms on a small machine. But
+ * connections of all namespaces, empty slots too: 5 ms on a small machine, so
+ * this is for kernels without sock_diag (fwd/procnet.c). But
  * /proc/net/sockstat{,6}, at 2 us, tells how many sockets there are. A table
  * is read if their number is another, and every now and then in case one came as
  * another went: each 100 ms while changes are likely, each 2 s otherwise.
@@ -17,11 +18,14 @@
  * there is traffic. We look every 40 ms in the first seconds, after a change and
  * while there are events in the loop (a turn with events brings the next scan
  * forward, and costs no wake-up of its own). From then on, at intervals of an
- * eighth of the time that nothing has happened for, up to 512 ms: who waited
- * long waits a little longer. This is 20 wake-ups in ten seconds without events,
- * and counting takes less than waking up. A scan that took long, with very many
- * sockets, stretches the interval: all scans together take no more than one
- * hundredth of a CPU.
+ * eighth of the time that nothing has happened for, up to 88 ms: with what it
+ * takes to open a port, it is there within 100. After a minute without anything
+ * up to 512 ms, which is 20 wake-ups in ten seconds. It is waking up that costs:
+ * some 40 us of CPU with nothing to do, twice that with the counters of both
+ * sides. So a hundred looks in ten seconds would be affordable for ever, 0.1 % of
+ * a CPU, but no battery likes them. Scans that take long, with very many
+ * sockets or without sock_diag, stretch the interval: in the long run all scans
+ * together take no more than one hundredth of a CPU, half a second in advance.
  * Without automatic rules there is nothing of this.
  *
  * What is wanted. A rule listens on a port if the port it leads to is bound on
@@ -57,9 +61,11 @@
 
 #include "fwd.h"
 #include "fwd/listen.h"
+#include "fwd/procnet.h"
 #include "lib/log.h"
 #include "netns.h"
 #include "nl.h"
+#include "sock.h"
 
 /* #syscalls:pasta pread64 clock_gettime */
 
@@ -80,6 +86,9 @@
 
 /* What listeners may take of the limit of open files, in quarters */
 #define SCAN_FDS_QUARTERS 3
+
+/* CPU time that scans may use up at once, before they have to wait for more */
+#define SCAN_CREDIT_US 500000
 
 #define SOCKSTAT_MAX 1024
 
@@ -117,11 +126,15 @@ struct scan_rules {
 
 /**
  * struct scan_side - A namespace
- * @nl:		sock_diag socket
+ * @diag:	We have sock_diag
+ * @nl:		Its socket
+ * @text:	The files we read otherwise
  * @stat:	Its sockstat and sockstat6, -1: not to be had
  */
 struct scan_side {
+	bool diag;
 	struct nl_sock nl;
+	struct procnet text;
 	int stat[2];
 	struct scan_table table[SCAN_PROTOS];
 	struct scan_rules rules[SCAN_PROTOS];
@@ -134,13 +147,16 @@ struct scan_side {
  * @events:	Events of the loop up to then
  * @full:	When all tables were read last, ms
  * @retry:	When to try refused ports again, ms
+ * @credit:	CPU time to be used up, us; see scan_pay()
+ * @paid:	When it was counted last, ms
  * @fds_max:	Listeners at most
  * @refused:	There are refused ports
  * @more:	There are ports left to open
  */
 struct fwd_scan {
 	struct wtimer timer;
-	uint64_t last, events, full, retry;
+	uint64_t last, events, full, retry, paid;
+	int64_t credit;
 	unsigned fds_max;
 	bool refused, more;
 	struct scan_side side[SIDES];
@@ -180,8 +196,10 @@ static int read_table(const struct fwd *fwd, unsigned side, unsigned proto)
 	memset(&f, 0, sizeof(f));
 	f.pif = side_pif[side];
 	f.to_lo = fwd->opts->host_lo_to_ns_lo;
-	rc = nl_diag_bound(&s->nl, ip_proto[proto], t->first, t->last,
-			   found_one, &f);
+	rc = s->diag ? nl_diag_bound(&s->nl, ip_proto[proto], t->first, t->last,
+				     found_one, &f)
+		     : procnet_bound(&s->text, ip_proto[proto], t->first,
+				     t->last, found_one, &f);
 	if (rc) {
 		debug_limited("Sockets of the %s: %s",
 			      side == SIDE_HOST ? "host" : "namespace",
@@ -468,15 +486,30 @@ static uint64_t clock_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/* Pay for a scan, from what was saved since the last one: a hundredth of the
+ * time. Return: what is missing, us
+ */
+static uint64_t scan_pay(struct fwd_scan *s, uint64_t now, uint64_t cost)
+{
+	s->credit += (int64_t)((now - s->paid) * 1000 / SCAN_COST_FACTOR);
+	if (s->credit > SCAN_CREDIT_US)
+		s->credit = SCAN_CREDIT_US;
+	s->paid = now;
+	s->credit -= (int64_t)cost;
+	return s->credit < 0 ? (uint64_t)-s->credit : 0;
+}
+
 /* One scan, and the time of the next */
 static void scan(struct fwd *fwd)
 {
-	uint64_t now = fwd->loop->now, begin = clock_us(), next;
+	uint64_t now = fwd->loop->now, begin = clock_us(), next, due;
 	struct fwd_scan *s = fwd->scan;
 	bool changed, full, retry;
 
-	full = now - s->full >=
-	       (now < s->last ? SCAN_FULL_HOT_MS : SCAN_FULL_MS);
+	due = now < s->last && s->side[SIDE_HOST].diag && s->side[SIDE_NS].diag
+		      ? SCAN_FULL_HOT_MS
+		      : SCAN_FULL_MS;
+	full = now - s->full >= due;
 	if (full)
 		s->full = now;
 	changed = look_at(fwd, SIDE_HOST, full);
@@ -488,8 +521,8 @@ static void scan(struct fwd *fwd)
 	if (changed && s->last < now + SCAN_CHANGE_MS)
 		s->last = now + SCAN_CHANGE_MS;
 
-	next = s->more ? now + 1
-		       : scan_deadline(now, s->last, clock_us() - begin);
+	due = scan_pay(s, now, clock_us() - begin);
+	next = s->more ? now + 1 : scan_deadline(now, s->last, due);
 	wheel_arm(&fwd->loop->wheel, &s->timer, next);
 }
 
@@ -576,16 +609,45 @@ static int open_side(void *arg)
 					    "/proc/thread-self/net/sockstat6" };
 	struct scan_side *s = arg;
 	unsigned i;
+	int rc;
 
 	for (i = 0; i < 2; i++)
 		s->stat[i] = open(path[i], O_RDONLY | O_CLOEXEC);
-	return nl_diag_open(&s->nl);
+	s->diag = !sock_without("sock_diag") && !nl_diag_open(&s->nl);
+	rc = procnet_open(&s->text);
+	return s->diag ? 0 : rc;
+}
+
+/* Read the tables of a namespace for the first time, and find out how. Return:
+ * as read_table()
+ */
+static int first_look(const struct fwd *fwd, unsigned side)
+{
+	struct scan_side *s = &fwd->scan->side[side];
+	unsigned proto;
+	int rc = 0;
+
+	for (proto = 0; rc >= 0 && proto < SCAN_PROTOS; proto++) {
+		if (!s->table[proto].on)
+			continue;
+		rc = read_table(fwd, side, proto);
+		if (rc >= 0 || !s->diag || s->text.tcp[0] < 0)
+			continue;
+		/* No module for this protocol, or kept from loading it */
+		debug("No sock_diag: %s, reading /proc/net", errstr(rc));
+		nl_close(&s->nl);
+		s->diag = false;
+		rc = read_table(fwd, side, proto);
+	}
+	if (rc >= 0 && s->diag)
+		procnet_close(&s->text);
+	return rc;
 }
 
 int fwd_scan_init(struct fwd *fwd)
 {
 	struct fwd_scan *s = &scanner;
-	unsigned side, proto;
+	unsigned side;
 	int rc;
 
 	fwd->scan = NULL;
@@ -598,12 +660,11 @@ int fwd_scan_init(struct fwd *fwd)
 	if (!rc)
 		rc = netns_call(fwd->netns, open_side, &s->side[SIDE_NS]);
 	for (side = 0; rc >= 0 && side < SIDES; side++)
-		for (proto = 0; rc >= 0 && proto < SCAN_PROTOS; proto++)
-			if (s->side[side].table[proto].on)
-				rc = read_table(fwd, side, proto);
+		rc = first_look(fwd, side);
 	if (rc < 0) {
 		warn("Ports are not forwarded automatically: cannot list "
-		     "sockets: %s (kernel modules tcp_diag, udp_diag)",
+		     "sockets: %s (kernel modules tcp_diag, udp_diag, or "
+		     "/proc/net)",
 		     errstr(rc));
 		fwd->scan = NULL;
 		return rc;
@@ -623,7 +684,8 @@ void fwd_scan_start(struct fwd *fwd)
 	    lim.rlim_cur / 4 * SCAN_FDS_QUARTERS < s->fds_max)
 		s->fds_max = (unsigned)(lim.rlim_cur / 4 * SCAN_FDS_QUARTERS);
 	s->last = fwd->loop->now + SCAN_START_MS;
-	s->full = fwd->loop->now;
+	s->credit = SCAN_CREDIT_US;
+	s->paid = s->full = fwd->loop->now;
 	s->more = true; /* what set-up has seen is still to be followed */
 	scan(fwd);
 }

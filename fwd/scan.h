@@ -65,18 +65,24 @@ void scan_wanted(const struct fwd_rules *rules, uint8_t proto,
  */
 unsigned scan_inuse(const char *text, const char *key);
 
-/* Longest and shortest wait until the next scan, ms. The longest is a multiple
- * of the span of the timer wheel's first level: deadlines on such a multiple
- * cost one wake-up, others two.
+/* Wait until the next scan, ms: the shortest; the longest while it is not long
+ * ago that something happened, and how long that is; the longest. That one is a
+ * multiple of the span of the timer wheel's first level: deadlines on such a
+ * multiple cost one wake-up, others two.
  */
-#define SCAN_FAST_MS 40
-#define SCAN_SLOW_MS (2 * 256)
+#define SCAN_FAST_MS  40
+#define SCAN_QUIET_MS 88
+#define SCAN_SLOW_MS  (2 * 256)
+#define SCAN_IDLE_MS  60000
+
+/* The share of scans: of so many parts of the time one */
+#define SCAN_COST_FACTOR 100
 
 /**
  * scan_deadline() - When to scan next
  * @now:	Present time, ms
  * @last:	When something happened last, ms, may be to come
- * @cost:	What the last scan took, us
+ * @cost:	CPU time scans took beyond their share, us
  */
 uint64_t scan_deadline(uint64_t now, uint64_t last, uint64_t cost);
 

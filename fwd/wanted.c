@@ -15,8 +15,6 @@
 /* The interval is this part of the time without events */
 #define SCAN_QUIET_SHARE 8
 
-/* The interval, in us, is at least so many times what a scan takes */
-#define SCAN_COST_FACTOR 100
 #define SCAN_COST_MAX_MS 2000
 
 bool scan_is_auto(const struct fwd_rule *r, uint8_t proto)
@@ -92,13 +90,15 @@ unsigned scan_inuse(const char *text, const char *key)
 uint64_t scan_deadline(uint64_t now, uint64_t last, uint64_t cost)
 {
 	const uint64_t span = (uint64_t)WHEEL_SLOTS * WHEEL_TICK_MS;
-	uint64_t ms = now > last ? (now - last) / SCAN_QUIET_SHARE : 0;
+	uint64_t quiet = now > last ? now - last : 0;
+	uint64_t max = quiet < SCAN_IDLE_MS ? SCAN_QUIET_MS : SCAN_SLOW_MS;
 	uint64_t min = cost * SCAN_COST_FACTOR / 1000;
+	uint64_t ms = quiet / SCAN_QUIET_SHARE;
 
 	if (ms < SCAN_FAST_MS)
 		ms = SCAN_FAST_MS;
-	if (ms > SCAN_SLOW_MS)
-		ms = SCAN_SLOW_MS;
+	if (ms > max)
+		ms = max;
 	if (min > SCAN_COST_MAX_MS)
 		min = SCAN_COST_MAX_MS;
 	if (ms < min)

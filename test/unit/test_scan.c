@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "fwd.h"
+#include "fwd/procnet.h"
 #include "fwd/scan.h"
 #include "lib/bitmap.h"
 #include "lib/wheel.h"
@@ -426,6 +428,55 @@ static void test_inuse(void **state)
 	}
 }
 
+/* Lines of /proc/net, of a little-endian and a big-endian machine alike */
+static void test_procnet(void **state)
+{
+	static const struct {
+		const char *line, *addr;
+		unsigned port, state;
+	} good[] = {
+		{ "   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:0",
+		  "0.0.0.0", 22, TCP_LISTEN },
+		{ "  12: %08X:1F90 00000000:0000 07 00000000:00000000 00:00000",
+		  "192.0.2.1", 8080, TCP_CLOSE },
+		{ "12345: %08X:FFFF 0100007F:0050 01 00000000:00000000 00:0000",
+		  "192.0.2.1", 65535, TCP_ESTABLISHED },
+		{ "   1: 00000000000000000000000000000000:0050 "
+		  "00000000000000000000000000000000:0000 0A 00000000:00000000",
+		  "::", 80, TCP_LISTEN },
+	};
+	static const char *const bad[] = {
+		"",
+		"  sl  local_address rem_address   st tx_queue rx_queue tr ",
+		"   0: 0000000:0016 00000000:0000 0A",
+		"   0: 00000000:0016 00000000:0000",
+		"   0: 00000000:0016",
+		"   0: 000000000:0016 00000000:0000 0A",
+		"   0: 00000000000000000000000000000000FF:0016 00:0000 0A",
+		"   0: xyz:0016 00000000:0000 0A",
+	};
+	uint32_t word = inet_addr("192.0.2.1");
+	char line[256], text[INANY_STRLEN];
+	struct nl_bound b;
+	unsigned i, st;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		if (strstr(good[i].line, "%08X"))
+			snprintf(line, sizeof(line), "%.*s%08X%s",
+				 (int)strcspn(good[i].line, "%"), good[i].line,
+				 word, strchr(good[i].line, '%') + 4);
+		else
+			snprintf(line, sizeof(line), "%s", good[i].line);
+		assert_true(procnet_line(line, &st, &b));
+		assert_string_equal(inany_ntop(&b.addr, text), good[i].addr);
+		assert_int_equal(b.port, good[i].port);
+		assert_int_equal(st, good[i].state);
+	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(procnet_line(bad[i], &st, &b));
+}
+
 static void test_deadline(void **state)
 {
 	const uint64_t span = (uint64_t)WHEEL_SLOTS * WHEEL_TICK_MS;
@@ -438,7 +489,7 @@ static void test_deadline(void **state)
 			 now + SCAN_FAST_MS);
 	assert_int_equal(scan_deadline(now, now, 50), now + SCAN_FAST_MS);
 	/* an eighth of what was quiet */
-	assert_int_equal(scan_deadline(now, now - 800, 50), now + 100);
+	assert_int_equal(scan_deadline(now, now - 480, 50), now + 60);
 	/* however long: not above the longest, nor below the shortest */
 	for (begin = 0; begin < now; begin += 97) {
 		next = scan_deadline(now, begin, 50);
@@ -451,6 +502,11 @@ static void test_deadline(void **state)
 	}
 	assert_in_range(n, 15, 21);
 	/* slow scans are rare */
+	/* A new port within 100 ms, for a minute */
+	assert_int_equal(scan_deadline(now, now - 59999, 50),
+			 now + SCAN_QUIET_MS);
+	assert_in_range(scan_deadline(now, now - 60001, 50), now + 256,
+			now + SCAN_SLOW_MS);
 	assert_in_range(scan_deadline(now, now, 2000), now + 200, now + 300);
 	assert_in_range(scan_deadline(now, now, 1000000), now + 1500,
 			now + 3000);
@@ -467,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_wanted),
 		cmocka_unit_test(test_inuse),
 		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_procnet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
