@@ -10,10 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/fdio.h"
@@ -241,6 +244,100 @@ static void test_rotation(void **state)
 	assert_true(n > 500);
 }
 
+#define KILLS      300
+#define KILL_MAX   40960 /* bytes of the log file */
+#define KILL_LINES 8192  /* that could be in it */
+
+/* Number of a whole line, or -1 */
+static int line_number(const char *line)
+{
+	int val, end = 0;
+
+	if (sscanf(line, "%*u.%*4u: INFO: line %d ends%n", &val, &end) != 1 ||
+	    !end || line[end])
+		return -1;
+	return val;
+}
+
+/* After a kill, when the message before @done was the last one finished: the
+ * newest of them stand at the end, in order, at least a quarter of a full file;
+ * more than half of a full file is there, if not all in order. Return: was
+ * everything in order?
+ */
+static bool check_killed(int done)
+{
+	static bool there[1 << 22];
+	static int val[KILL_LINES];
+	int n = 0, i, last, run, full;
+	size_t bytes;
+	char *line, *save;
+
+	file_text();
+	bytes = strlen(out);
+	assert_true(bytes <= KILL_MAX);
+	memset(there, 0, sizeof(there));
+	strtok_r(out, "\n", &save);
+	while ((line = strtok_r(NULL, "\n", &save))) {
+		int v = line_number(line);
+
+		assert_true(n < KILL_LINES && v < (int)sizeof(there));
+		if (v >= 0)
+			there[v] = true;
+		val[n++] = v;
+	}
+	if (!done && !n)
+		return true;
+	assert_true(n > 0);
+	last = val[n - 1];
+	assert_in_range(last, done ? done - 1 : 0, done);
+
+	for (run = 1; run < n && val[n - 1 - run] == last - run; run++)
+		;
+	/* The rotated one keeps 70 %: that many lines there must be */
+	full = (int)((size_t)n * KILL_MAX / bytes);
+	if (run < last + 1) {
+		assert_true(run >= full / 4);
+		for (i = 0; i < full / 2; i++)
+			assert_true(there[last - i]);
+	}
+	return run == n;
+}
+
+/* Killed at any moment, also when the file is cut */
+static void test_rotation_killed(void **state)
+{
+	struct log_opts opts = { .level = LOG_INFO,
+				 .file = path,
+				 .file_size = KILL_MAX };
+	int *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned i, cut = 0;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_true(done != MAP_FAILED);
+	srandom(1);
+	for (i = 0; i < KILLS; i++) {
+		*done = 0;
+		assert_int_equal(log_open("test", &opts), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (!pid) {
+			for (;;) {
+				info("line %d ends", *done);
+				__atomic_add_fetch(done, 1, __ATOMIC_SEQ_CST);
+			}
+		}
+		usleep((useconds_t)(random() % 12000));
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		cut += !check_killed(*done);
+	}
+	print_message("killed while cutting: %u of %u\n", cut, KILLS);
+	munmap(done, sizeof(*done));
+}
+
 static const struct {
 	int err;
 	const char *text;
@@ -276,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_errstr),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_rotation),
+		cmocka_unit_test(test_rotation_killed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
