@@ -239,7 +239,8 @@ static unsigned long weak_max_fd(const struct run *r, uint8_t proto)
 
 	if (proto == IPPROTO_UDP && weak_rule(r->rules, IPPROTO_TCP))
 		nth++;
-	if (getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur == RLIM_INFINITY)
+	if (!kinds || getrlimit(RLIMIT_NOFILE, &lim) ||
+	    lim.rlim_cur == RLIM_INFINITY)
 		return FWD_LISTENERS_MAX;
 	return lim.rlim_cur / 4 * WEAK_FDS_QUARTERS / kinds * nth;
 }
