@@ -221,14 +221,30 @@ int nl_addr_copy(struct nl_sock *src, int src_ifi, struct nl_sock *dst,
  * @nl:		Socket
  * @af:		AF_INET or AF_INET6
  *
- * That of the best usable default route (has carrier, lowest metric, highest
- * weight of several next hops), else the one the kernel would choose by its
- * policy rules, else the first with any route not link-local. Never a
- * loopback interface; one without a MAC address is fine.
+ * The one the kernel itself would choose for a packet to the outside, policy
+ * rules included, if it has carrier. Else that of the best usable default route
+ * (has carrier, lowest metric), else the first with any route not link-local. Of
+ * several next hops, the one with the highest weight. Never a loopback
+ * interface; one without a MAC address is fine.
  *
  * Return: interface index, -ENODEV if there is none, or another -errno
  */
 int nl_route_template(struct nl_sock *nl, sa_family_t af);
+
+/**
+ * nl_route_source() - Source address the kernel would choose on an interface
+ * @nl:		Socket
+ * @ifi:	Interface index
+ * @af:		AF_INET or AF_INET6
+ * @src:	Filled
+ *
+ * For packets to the outside. It may be an address of another interface, where
+ * links have none of their own (unnumbered).
+ *
+ * Return: 0, or -EADDRNOTAVAIL
+ */
+int nl_route_source(struct nl_sock *nl, int ifi, sa_family_t af,
+		    union inany_addr *src);
 
 /**
  * nl_route_gateway() - Gateway of the default route through an interface
@@ -236,6 +252,8 @@ int nl_route_template(struct nl_sock *nl, sa_family_t af);
  * @ifi:	Interface index
  * @af:		AF_INET or AF_INET6: of the route
  * @gw:		Filled if there is one; may be IPv6 for an IPv4 route (RFC 8950)
+ *
+ * Of any table policy rules lead to.
  *
  * Return: 1 if @gw is filled, 0 if there is a default route, but without
  *	   gateway, -ENOENT without a default route, or another -errno

@@ -20,6 +20,20 @@
 /* Nexthop groups have members, but a member is never a group of groups */
 #define NEXTHOP_DEPTH 2
 
+/* Prefixes no longer than this, bits, count as everywhere: VPNs cover the
+ * default route by halves of the address space, or by all of it but some nets
+ */
+#define WIDE4 8
+#define WIDE6 8
+
+/* Room for a route with hundreds of next hops, bytes */
+#define LOOKUP_MAX 16384
+
+/* Linux 4.13: linux/rtnetlink.h may be older */
+#ifndef RTM_F_FIB_MATCH
+#define RTM_F_FIB_MATCH 0x2000
+#endif
+
 int routes_load(struct routes *r, struct nl_sock *nl, sa_family_t af)
 {
 	struct rtmsg rtm = { .rtm_family = (uint8_t)af };
@@ -275,36 +289,94 @@ static bool routes_any(struct routes *r, struct hop *best)
 	return false;
 }
 
-/* What the kernel would do, policy rules and all, with a packet to somewhere
- * out there: nothing is sent, so that a documentation address (RFC 5737,
- * RFC 3849) will do
+/* Ask the kernel which way a packet to @dst would take, policy rules and all:
+ * nothing is sent. With RTM_F_FIB_MATCH (Linux 4.13; before, as if it were not
+ * there) it tells the route itself, all hops and the prefix, else one hop of it
+ * and where from, as a route to @dst alone. The answer stays valid until the next
+ * one. Return: false if it is none to go by
  */
-static bool routes_lookup(struct routes *r, int want, struct hop *best)
+static bool lookup_ask(struct nl_sock *nl, sa_family_t af, int want,
+		       const union inany_addr *dst, unsigned flags,
+		       struct route *route)
 {
-	static const char *const outside[] = { "203.0.113.1", "2001:db8::1" };
-	struct rtmsg rtm = { .rtm_family = (uint8_t)r->af };
+	static _Alignas(NLMSG_ALIGNTO) char copy[LOOKUP_MAX];
+	struct rtmsg rtm = { .rtm_family = (uint8_t)af, .rtm_flags = flags };
 	const struct nlmsghdr *reply;
-	struct hop hop = { .weight = 1 };
-	union inany_addr dst;
-	struct route route;
 	struct nl_msg msg;
 
-	rtm.rtm_dst_len = r->af == AF_INET ? 32 : 128;
+	rtm.rtm_dst_len = af == AF_INET ? 32 : 128;
 	nl_msg_init(&msg, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
-	inany_pton(outside[r->af != AF_INET], &dst);
-	nl_msg_put_addr(&msg, RTA_DST, &dst);
-	if (nl_get(r->nl, &msg, &reply) || reply->nlmsg_type != RTM_NEWROUTE)
+	nl_msg_put_addr(&msg, RTA_DST, dst);
+	if (want)
+		nl_msg_put_u32(&msg, RTA_OIF, (uint32_t)want);
+	if (nl_get(nl, &msg, &reply) || reply->nlmsg_type != RTM_NEWROUTE ||
+	    reply->nlmsg_len > sizeof(copy))
 		return false;
 
-	route.rtm = nl_body(reply, sizeof(*route.rtm));
-	if (!route.rtm || route.rtm->rtm_type != RTN_UNICAST ||
-	    nl_msg_attrs(route.tb, RTA_MAX, reply, sizeof(*route.rtm)))
-		return false;
-	hop.ifi = (int)nl_attr_u32(route.tb[RTA_OIF], 0);
-	hop.has_gw = hop_gateway(route.tb, r->af, &hop.gw);
-	memset(best, 0, sizeof(*best));
-	hop_offer(r, want, &hop, best);
-	return best->ifi;
+	/* Requests about its interfaces overwrite it */
+	memcpy(copy, reply, reply->nlmsg_len);
+	reply = (const void *)copy;
+	route->rtm = nl_body(reply, sizeof(*route->rtm));
+	return route->rtm && route->rtm->rtm_type == RTN_UNICAST &&
+	       !nl_msg_attrs(route->tb, RTA_MAX, reply, sizeof(*route->rtm));
+}
+
+/* Addresses out there (RFC 5737, RFC 3849, RFC 9637): that nobody has them does
+ * not matter. Several, as one may be routed in a way of its own.
+ */
+static const struct outside {
+	sa_family_t af;
+	const char *addr;
+} outside[] = {
+	{ AF_INET, "203.0.113.1" }, { AF_INET, "198.51.100.1" },
+	{ AF_INET, "192.0.2.1" },   { AF_INET6, "2001:db8::1" },
+	{ AF_INET6, "3fff::1" },
+};
+
+#define OUTSIDE_COUNT (sizeof(outside) / sizeof(outside[0]))
+
+/* Best hop by the kernel's own choice, of the least specific route found.
+ * Return: bits of its prefix, -1 if there is none
+ */
+static int routes_lookup(struct routes *r, int want, struct hop *best)
+{
+	union inany_addr dst;
+	struct route route;
+	int len = -1;
+	struct hop hop;
+	size_t i;
+
+	for (i = 0; i < OUTSIDE_COUNT; i++) {
+		if (outside[i].af != r->af ||
+		    inany_pton(outside[i].addr, &dst) ||
+		    !lookup_ask(r->nl, r->af, want, &dst, RTM_F_FIB_MATCH,
+				&route) ||
+		    !route_best_hop(r, &route, want, &hop))
+			continue;
+		if (len < 0 || route.rtm->rtm_dst_len < len) {
+			len = route.rtm->rtm_dst_len;
+			*best = hop;
+		}
+	}
+	return len;
+}
+
+/* Best hop towards everywhere, through @want or (0) anything usable: the
+ * kernel's choice, if that is a route to (nearly) everywhere; but one that has
+ * carrier before one that has not.
+ */
+static bool routes_outside(struct routes *r, int want, struct hop *best)
+{
+	int len = routes_lookup(r, want, best);
+	bool found = len >= 0 && len <= (r->af == AF_INET ? WIDE4 : WIDE6);
+	struct hop hop;
+
+	if (found && !(best->flags & RTNH_F_LINKDOWN))
+		return true;
+	if (!routes_default(r, want, &hop))
+		return found;
+	*best = hop;
+	return true;
 }
 
 int nl_route_template(struct nl_sock *nl, sa_family_t af)
@@ -318,8 +390,7 @@ int nl_route_template(struct nl_sock *nl, sa_family_t af)
 		return rc;
 
 	rc = -ENODEV;
-	if (routes_default(&r, 0, &hop) || routes_lookup(&r, 0, &hop) ||
-	    routes_any(&r, &hop))
+	if (routes_outside(&r, 0, &hop) || routes_any(&r, &hop))
 		rc = hop.ifi;
 	routes_free(&r);
 	return rc;
@@ -337,13 +408,31 @@ int nl_route_gateway(struct nl_sock *nl, int ifi, sa_family_t af,
 		return rc;
 
 	rc = -ENOENT;
-	if (routes_default(&r, ifi, &hop) || routes_lookup(&r, ifi, &hop)) {
+	if (routes_outside(&r, ifi, &hop)) {
 		rc = hop.has_gw;
 		if (hop.has_gw)
 			*gw = hop.gw;
 	}
 	routes_free(&r);
 	return rc;
+}
+
+int nl_route_source(struct nl_sock *nl, int ifi, sa_family_t af,
+		    union inany_addr *src)
+{
+	union inany_addr dst;
+	struct route route;
+	size_t i;
+
+	for (i = 0; i < OUTSIDE_COUNT; i++) {
+		if (outside[i].af == af && !inany_pton(outside[i].addr, &dst) &&
+		    lookup_ask(nl, af, ifi, &dst, 0, &route) &&
+		    nl_attr_addr(route.tb[RTA_PREFSRC], af, src) &&
+		    inany_is_unicast(src) && !inany_is_loopback(src) &&
+		    !inany_is_linklocal6(src))
+			return 0;
+	}
+	return -EADDRNOTAVAIL;
 }
 
 void route_put_gateway(struct nl_msg *msg, sa_family_t af,

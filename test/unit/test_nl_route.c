@@ -70,6 +70,38 @@ static const struct {
 	  "route add default via 198.51.100.254 table 77;"
 	  "rule add pref 100 from all lookup 77",
 	  "d1", "198.51.100.254" },
+	/* a policy table comes first, but not without carrier */
+	{ AF_INET,
+	  "route add default via 192.0.2.254;"
+	  "route add default via 198.51.100.254 table 77;"
+	  "rule add pref 100 from all lookup 77",
+	  "d1", "198.51.100.254" },
+	{ AF_INET,
+	  "route add default via 192.0.2.254;"
+	  "route add default via 198.51.100.254 table 77;"
+	  "rule add pref 100 from all lookup 77;link set p1 down",
+	  "d0", "192.0.2.254" },
+	/* as VPNs do: mark and table, halves of the address space */
+	{ AF_INET,
+	  "route add default via 192.0.2.254;"
+	  "route add default dev d1 table 51820;"
+	  "rule add pref 99 not fwmark 51820 table 51820;"
+	  "rule add pref 98 table main suppress_prefixlength 0",
+	  "d1", "-" },
+	{ AF_INET,
+	  "route add default via 192.0.2.254;route add 0.0.0.0/1 dev d1;"
+	  "route add 128.0.0.0/1 dev d1",
+	  "d1", "-" },
+	/* one that only leads somewhere, or nowhere, does not count */
+	{ AF_INET,
+	  "route add default via 192.0.2.254;"
+	  "route add 203.0.113.0/24 via 198.51.100.254;"
+	  "route add unreachable 198.51.100.1",
+	  "d0", "192.0.2.254" },
+	{ AF_INET,
+	  "route add default via 192.0.2.254 metric 50;"
+	  "route add unreachable default metric 4278198272",
+	  "d0", "192.0.2.254" },
 	/* no default route: any interface with a route */
 	{ AF_INET,
 	  "address add 192.0.2.1/24 dev lo;link set d0 down;"
@@ -105,6 +137,20 @@ static const struct {
 	  "metric 1;-6 route add default via fe80::2 dev d1",
 	  "d1", "fe80::2" },
 	{ AF_INET6, "-6 route add 2001:db8:7::/48 dev d1", "d1", NULL },
+	{ AF_INET6,
+	  "-6 route add default via fe80::1 dev d0;"
+	  "-6 route add default dev d1 table 77;"
+	  "-6 rule add pref 100 lookup 77",
+	  "d1", "-" },
+	{ AF_INET6,
+	  "-6 route add default via fe80::1 dev d0;"
+	  "-6 route add ::/1 dev d1;-6 route add 8000::/1 dev d1",
+	  "d1", "-" },
+	{ AF_INET6,
+	  "-6 route add default via fe80::1 dev d0;"
+	  "-6 route add 2001:db8::/32 dev d1;"
+	  "-6 route add unreachable 3fff::/20",
+	  "d0", "fe80::1" },
 };
 
 static void check_template(size_t i)
