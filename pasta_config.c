@@ -203,18 +203,19 @@ static int config_addr(struct config *c, const struct guest_if *gi,
 	return rc;
 }
 
-/* Routes of one family, after its addresses: the template's, or, if a gateway
- * was told or nothing can be copied, a default route alone. Never fatal: a namespace with few routes
- * is better than none.
+/* Routes of one family, after its addresses: the template's, and a default route
+ * if a gateway was told, nothing can be copied, or the host has one elsewhere
+ * than in its main table. Never fatal: a namespace with few routes is better than
+ * none.
  */
 static void config_routes(struct config *c, const struct guest_if *gi,
 			  sa_family_t af, int from)
 {
 	const union inany_addr *gw = inany_is_unspecified(&gi->gw) ? NULL
 								   : &gi->gw;
-	struct nl_copy res = { 0 };
 	union inany_addr there;
-	int rc = 0;
+	struct nl_copy res;
+	int rc;
 
 	if (from && !gi->gw_fixed) {
 		rc = nl_route_copy(&c->host, from, &c->ns, c->ifi, af, &res);
@@ -222,11 +223,15 @@ static void config_routes(struct config *c, const struct guest_if *gi,
 			warn("Routes copied to the namespace: %u, not copied: "
 			     "%u: %s",
 			     res.copied, res.failed, errstr(rc ? rc : res.err));
-		else if (res.copied)
+		/* The host's own may be in a table that rules lead to */
+		rc = nl_route_gateway(&c->host, from, af, &there);
+		if (rc < 0 && res.copied && !res.failed)
 			return;
+		if (!rc)
+			gw = NULL;
 	}
 
-	if (nl_route_gateway(&c->ns, c->ifi, af, &there) == 1)
+	if (nl_route_gateway(&c->ns, c->ifi, af, &there) >= 0)
 		return;
 	rc = nl_route_add(&c->ns, c->ifi, af, NULL, 0, gw);
 	if (rc)

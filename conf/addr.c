@@ -12,6 +12,9 @@
  * it is a link-local one, which cannot be somebody's on that link. The peer of
  * the link would be no good choice: it exists, and might be asked for.
  *
+ * A link may as well be unnumbered: then the address is the one the kernel would
+ * send from, wherever it is, alone in its prefix.
+ *
  * What is derived here once the host was looked at is a pure function of both.
  */
 
@@ -84,6 +87,8 @@ int host_net_read(struct host_net *h, struct nl_sock *nl, const char *ifname,
 	if (!nl_addr_best(nl, ifi, af, &best)) {
 		h->addr = best.addr;
 		h->prefix_len = best.prefix_len;
+	} else if (!nl_route_source(nl, ifi, af, &h->addr)) {
+		h->prefix_len = inany_v4(&h->addr) ? 32 : 128;
 	}
 	if (nl_route_gateway(nl, ifi, af, &h->gw) != 1)
 		h->gw = inany_any6;

@@ -18,7 +18,7 @@ struct nl_sock;
  * @ifi:	Template interface, 0: none
  * @name:	Its name
  * @addr:	Its address, unspecified: none
- * @prefix_len:	Of @addr, bits
+ * @prefix_len:	Of @addr, bits; all if it is an address of another interface
  * @gw:		Gateway of its default route, unspecified: none
  */
 struct host_net {
