@@ -328,6 +328,7 @@ int fwd_socket(const struct fwd *fwd, uint8_t proto,
 		.port = port,
 		.scope = map->scope,
 		.reuse = udp && port, /* besides a listener on it */
+		.freebind = fwd->opts->freebind,
 		.recverr = udp,
 	};
 

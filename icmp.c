@@ -132,6 +132,7 @@ static int ping_socket(const struct icmp *icmp, const struct flowside *host,
 		.bind = &host->oaddr,
 		.port = id,
 		.scope = map->scope,
+		.freebind = icmp->fwd->opts->freebind,
 		.recverr = true,
 		.recvttl = true,
 	};
