@@ -27,6 +27,7 @@
 #include "conf/ports.h"
 #include "lib/fdio.h"
 #include "lib/inany.h"
+#include "sock.h"
 
 #define LOG_SIZE_DEFAULT (1 << 20) /* --log-size */
 #define PREFIX6_LEN      64        /* of any IPv6 address we assign */
@@ -312,7 +313,7 @@ static void conf_families(struct conf *c)
 {
 	int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	c->ipv6 = s >= 0;
+	c->ipv6 = s >= 0 && !sock_without("ipv6");
 	if (s >= 0)
 		close(s);
 	if (c->given.v6_only && !c->ipv6)
