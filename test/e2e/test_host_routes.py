@@ -1,0 +1,426 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hosts connected in all kinds of ways: either program starts, and the guest
+leaves by the way the host itself would take.
+
+    host  eth0 192.0.2.10/25, 2001:db8:1::10/64 ------- .1, ::1   world
+          eth1 192.0.2.130/25, 2001:db8:4::10/64 ------ .129, ::1
+          tun0 203.0.113.2, 2001:db8:5::2 -- without MAC -- .1, ::1
+
+The world has 198.51.100.1 and 2001:db8:2::1, too, and tells who asked. Which of
+these links and addresses the host has is up to the case.
+"""
+
+import fcntl
+import json
+import os
+import select
+import socket
+import stat
+import struct
+import sys
+
+import pytest
+
+from scapy.all import BOOTP, DHCP, IP, Ether
+from scapy.all import UDP as UDPHeader
+
+import daemon
+from guestlink import BROADCAST, MAC, Guest
+from netns import NamedNetns
+from procs import wait_for
+from topology import FAMILIES, V4, V6
+from witness import Witness, seen, seen_of_guest
+from xfer import Echo, Task
+
+TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
+PORT = 7
+TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454ca, 1, 0x1000
+
+A0 = "addr add 192.0.2.10/25 dev eth0\naddr add 2001:db8:1::10/64 dev eth0\n"
+A1 = "addr add 192.0.2.130/25 dev eth1\naddr add 2001:db8:4::10/64 dev eth1\n"
+ATUN = """
+addr add 203.0.113.2 peer 203.0.113.1 dev tun0
+addr add 2001:db8:5::2 peer 2001:db8:5::1 dev tun0
+"""
+D0 = "route add default via 192.0.2.1\nroute add default via 2001:db8:1::1\n"
+D1 = "route add default via 192.0.2.129\nroute add default via 2001:db8:4::1\n"
+TO_77 = "rule add pref 100 table 77\n-6 rule add pref 100 table 77\n"
+BY_ETH0 = ("192.0.2.10", "2001:db8:1::10")
+BY_ETH1 = ("192.0.2.130", "2001:db8:4::10")
+BY_TUN = ("203.0.113.2", "2001:db8:5::2")
+
+
+def table(text, number):
+    """The same routes in another table."""
+    return text.replace("\n", " table %d\n" % number)
+
+
+def metric(text, number):
+    """The same routes with a metric."""
+    return text.replace("\n", " metric %d\n" % number)
+
+
+class Case:
+    """A host: commands for 'ip -batch', those for the world, whom the world
+    sees by either family (None: nobody; a tuple: any of these), name of the
+    interface inside, where to the guest speaks."""
+
+    def __init__(self, commands, sources, dev="eth0", world="", dests=None,
+                 sysctl=None):
+        self.commands, self.sources, self.dev = commands, sources, dev
+        self.world, self.sysctl = world, sysctl or {}
+        self.dests = dests or (V4.far, V6.far)
+        self.tun = "tun0" in commands
+
+
+CASES = {
+    "two metrics": Case(A0 + A1 + metric(D0, 200) + metric(D1, 100), BY_ETH1,
+                        "eth1"),
+    "policy table": Case(A0 + A1 + D0 + table(D1, 77) + TO_77, BY_ETH1,
+                         "eth1"),
+    "policy table only": Case(A0 + A1 + table(D1, 77) + TO_77, BY_ETH1,
+                              "eth1"),
+    "policy for a user": Case(
+        A0 + A1 + D0 + table(D1, 77) +
+        TO_77.replace("100", "100 uidrange 4711-4711"), BY_ETH1, "eth1"),
+    "vpn by mark": Case(A0 + D0 + ATUN + """
+        route add default dev tun0 table 51820
+        route add ::/0 dev tun0 table 51820
+        rule add pref 99 not fwmark 51820 table 51820
+        rule add pref 98 table main suppress_prefixlength 0
+        -6 rule add pref 99 not fwmark 51820 table 51820
+        -6 rule add pref 98 table main suppress_prefixlength 0
+        """, BY_TUN, "tun0"),
+    "vpn by halves": Case(A0 + D0 + ATUN + """
+        route add 0.0.0.0/1 dev tun0
+        route add 128.0.0.0/1 dev tun0
+        route add ::/1 dev tun0
+        route add 8000::/1 dev tun0
+        """, BY_TUN, "tun0"),
+    "tun only": Case(ATUN + """
+        route add default dev tun0
+        route add ::/0 dev tun0
+        """, BY_TUN, "tun0"),
+    "vpn of IPv4 only": Case(A0 + D0 + """
+        addr add 203.0.113.2 peer 203.0.113.1 dev tun0
+        route add default dev tun0 metric 50
+        """.replace("metric 50", "table 77\nrule add pref 100 table 77"),
+        (BY_TUN[0], BY_ETH0[1]), "tun0"),
+    "peer addresses": Case("""
+        addr add 192.0.2.10 peer 192.0.2.1 dev eth0
+        addr add 2001:db8:1::10 peer 2001:db8:1::1 dev eth0
+        route add 2001:db8:1::1 dev eth0
+        """ + D0, BY_ETH0),
+    "gateway off prefix": Case("""
+        addr add 203.0.113.77/32 dev eth0
+        addr add 2001:db8:7::77/128 dev eth0
+        route add default via 192.0.2.1 dev eth0 onlink
+        route add ::/0 via 2001:db8:1::1 dev eth0 onlink
+        """, ("203.0.113.77", "2001:db8:7::77"), world="""
+        route add 203.0.113.77 dev eth0
+        route add 2001:db8:7::77 dev eth0
+        """),
+    "unnumbered": Case("""
+        addr add 203.0.113.77/32 dev lo
+        addr add 2001:db8:7::77/128 dev lo
+        addr add fe80::10/64 dev eth0
+        route add default via 192.0.2.1 dev eth0 onlink
+        route add ::/0 via fe80::1 dev eth0
+        """, ("203.0.113.77", "2001:db8:7::77"), world="""
+        route add 203.0.113.77 dev eth0
+        route add 2001:db8:7::77 via fe80::10 dev eth0
+        """),
+    "IPv4 by an IPv6 gateway": Case(A0 + """
+        route add 0.0.0.0/0 via inet6 fe80::1 dev eth0
+        route add ::/0 via fe80::1 dev eth0
+        """, BY_ETH0),
+    "multipath": Case(A0 + A1 + """
+        route add default nexthop via 192.0.2.1 nexthop via 192.0.2.129
+        route add ::/0 nexthop via 2001:db8:1::1 nexthop via 2001:db8:4::1
+        """, tuple(zip(BY_ETH0, BY_ETH1)), None),
+    "nexthop objects": Case(A0 + A1 + """
+        nexthop add id 4 via 192.0.2.129 dev eth1
+        nexthop add id 6 via 2001:db8:4::1 dev eth1
+        route add default nhid 4
+        route add ::/0 nhid 6
+        """, BY_ETH1, "eth1"),
+    "nexthop group": Case(A0 + A1 + """
+        nexthop add id 1 via 192.0.2.1 dev eth0
+        nexthop add id 2 via 192.0.2.129 dev eth1
+        nexthop add id 3 group 1/2
+        route add default nhid 3
+        """, ((BY_ETH0[0], BY_ETH1[0]), None), None),
+    "unreachable beside": Case(A0 + D0 + """
+        route add unreachable default metric 4278198272
+        route add unreachable ::/0 metric 4278198272
+        """, BY_ETH0),
+    "unreachable only": Case(A0 + """
+        route add unreachable default
+        route add unreachable ::/0
+        """, (None, None)),
+    "blackhole only": Case(A0 + """
+        route add blackhole default
+        route add blackhole ::/0
+        """, (None, None)),
+    "prohibited only": Case(A0 + """
+        route add prohibit default
+        route add prohibit ::/0
+        """, (None, None)),
+    "blackhole next hop": Case(A0 + """
+        nexthop add id 5 blackhole
+        route add default nhid 5
+        """, (None, None)),
+    "no default route": Case(A0 + """
+        route add 198.51.100.0/24 via 192.0.2.1
+        route add 2001:db8:2::/48 via 2001:db8:1::1
+        """, BY_ETH0),
+    "neighbours only": Case(A0, BY_ETH0, dests=("192.0.2.2",
+                                                "2001:db8:1::2")),
+    "far without route": Case(A0, (None, None)),
+    "several addresses": Case(A0 + D0 + """
+        addr add 192.0.2.11/25 dev eth0
+        addr add 2001:db8:1::99/64 dev eth0 preferred_lft 0
+        addr add 192.0.2.12/25 dev eth1
+        """, BY_ETH0),
+    "IPv4 only": Case("addr add 192.0.2.10/25 dev eth0\n"
+                      "route add default via 192.0.2.1\n",
+                      (BY_ETH0[0], None)),
+    "IPv6 only": Case("addr add 2001:db8:1::10/64 dev eth0\n"
+                      "route add default via 2001:db8:1::1\n",
+                      (None, BY_ETH0[1])),
+    "families apart": Case("addr add 192.0.2.10/25 dev eth0\n"
+                           "route add default via 192.0.2.1\n"
+                           "addr add 2001:db8:4::10/64 dev eth1\n"
+                           "route add default via 2001:db8:4::1\n",
+                           (BY_ETH0[0], BY_ETH1[1])),
+    "IPv6 disabled": Case("addr add 192.0.2.10/25 dev eth0\n"
+                          "route add default via 192.0.2.1\n",
+                          (BY_ETH0[0], None),
+                          sysctl={"ipv6__conf__all__disable_ipv6": 1,
+                                  "ipv6__conf__default__disable_ipv6": 1}),
+    "no address": Case("", (None, None), None),
+    "link-local only": Case("addr add 169.254.7.7/16 dev eth0 scope link\n",
+                            (None, None), None),
+    "links down": Case(A0 + D0 + "link set eth0 down\n", (None, None), None),
+    "no link": Case("link del eth0\nlink del eth1\n", (None, None), "tap0"),
+}
+
+
+def open_tun(ns, name):
+    """A tun device, held open. Return: descriptor."""
+    with ns.entered():
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(),
+                                               IFF_TUN | IFF_NO_PI))
+    return fd
+
+
+class Tunnel:
+    """tun0 of two namespaces, packets carried from one to the other."""
+
+    def __init__(self, *spaces):
+        self._fds = [open_tun(ns, "tun0") for ns in spaces]
+        self._stop_r, self._stop_w = os.pipe()
+        self._task = Task(self._loop)
+
+    def _loop(self):
+        to = dict(zip(self._fds, reversed(self._fds)))
+        while True:
+            for fd in select.select([*self._fds, self._stop_r], [], [])[0]:
+                if fd == self._stop_r:
+                    return
+                try:
+                    os.write(to[fd], os.read(fd, 65535))
+                except OSError:
+                    pass        # one end is down
+
+    def close(self):
+        os.write(self._stop_w, b"x")
+        self._task.result(10)
+        for fd in (*self._fds, self._stop_r, self._stop_w):
+            os.close(fd)
+
+
+class World:
+    """A host and the world around it; setup() makes it a case."""
+
+    def __init__(self):
+        self.host, self.world = NamedNetns("host"), NamedNetns("world")
+        self.tunnel = None
+        self.host.batch("""
+            link add eth0 type veth peer name eth0 netns %s
+            link add eth1 type veth peer name eth1 netns %s
+            link set eth0 up
+            link set eth1 up
+            """ % (self.world.name, self.world.name))
+        self.world.batch("""
+            link set eth0 up
+            link set eth1 up
+            addr add 198.51.100.1/32 dev lo
+            addr add 2001:db8:2::1/128 dev lo
+            addr add 192.0.2.1/25 dev eth0
+            addr add 192.0.2.2/25 dev eth0
+            addr add 192.0.2.129/25 dev eth1
+            addr add 2001:db8:1::1/64 dev eth0
+            addr add 2001:db8:1::2/64 dev eth0
+            addr add 2001:db8:4::1/64 dev eth1
+            addr add fe80::1/64 dev eth0
+            """)
+
+    def setup(self, case):
+        """Give the host and the world what the case says."""
+        if case.tun:
+            self.tunnel = Tunnel(self.host, self.world)
+            self.host.ip("link set tun0 up")
+            self.world.batch("""
+                link set tun0 up
+                addr add 203.0.113.1 peer 203.0.113.2 dev tun0
+                addr add 2001:db8:5::1 peer 2001:db8:5::2 dev tun0
+                """)
+        self.host.sysctl(**case.sysctl)
+        self.world.batch(case.world)
+        wait_for(lambda: self.host.ip("link show up").count("LOWER_UP") >=
+                 3 + case.tun, "carrier of all links")
+        lines = [line.strip() for line in case.commands.splitlines()]
+        self.host.batch("\n".join(x for x in lines if x[:3] != "-6 "))
+        self.host.run("ip", "-6", "-batch", "-", stdin=None, input="\n".join(
+            x[3:] for x in lines if x[:3] == "-6 "))
+
+    def delete(self):
+        if self.tunnel:
+            self.tunnel.close()
+        self.host.delete()
+        self.world.delete()
+
+
+@pytest.fixture
+def around():
+    w = World()
+    yield w
+    w.delete()
+
+
+def expected(source, got):
+    """Is it whom we expect?"""
+    return got in source if isinstance(source, tuple) else got == source
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pasta(pasta, around, name):
+    """Reached with the right source, or refused without a wait."""
+    case = CASES[name]
+    around.setup(case)
+    p = pasta(where=around.host)
+    if case.dev:
+        assert case.dev in [link["ifname"] for link in
+                            json.loads(p.ns.ip("-j link show"))]
+    with Witness(around.world, FAMILIES, PORT, case.dests):
+        for fam, source, dest in zip(FAMILIES, case.sources, case.dests):
+            got = seen(p.ns, fam, TCP, dest, PORT, 5 if source else 2)
+            assert expected(source, got), (fam, got, p.text())
+
+
+def offered(guest):
+    """The address DHCP offers."""
+    f = guest.ask(
+        Ether(src=MAC, dst=BROADCAST) / IP(src="0.0.0.0",
+                                           dst="255.255.255.255") /
+        UDPHeader(sport=68, dport=67) / BOOTP(chaddr=bytes.fromhex(
+            MAC.replace(":", "")), xid=7) / DHCP(
+                options=[("message-type", "discover"), "end"]),
+        lambda f: BOOTP in f)
+    return f[BOOTP].yiaddr
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_passt(passt, around, name):
+    """As with pasta, and DHCP offers the address the host itself uses; ARP is
+    answered whatever the host is like."""
+    case = CASES[name]
+    around.setup(case)
+    p = passt("--no-ra", where=around.host)
+    with Guest(p.path) as g, \
+         Witness(around.world, FAMILIES, PORT, case.dests):
+        g.alive()
+        if isinstance(case.sources[0], str):
+            assert offered(g) == case.sources[0]
+        for fam, source, dest in zip(FAMILIES, case.sources, case.dests):
+            if source:
+                assert expected(source, seen_of_guest(g, fam, UDP, dest,
+                                                      PORT))
+        g.alive()
+    assert p.running()
+
+
+@pytest.mark.parametrize("name", ["no link", "no address", "IPv6 disabled"])
+def test_local_mode(pasta, around, name):
+    """Without network there is still the host, by loopback and by the
+    gateway's address, which is link-local."""
+    around.setup(CASES[name])
+    p = pasta("-t", 5000, "-T", 5001, where=around.host)
+    v4_gw = "192.0.2.1" if name == "IPv6 disabled" else "169.254.2.2"
+    for server, client, addr, port, dest in (
+            (around.host, p.ns, "127.0.0.1", 5002, v4_gw),
+            (around.host, p.ns, "127.0.0.1", 5001, "127.0.0.1"),
+            (p.ns, around.host, "0.0.0.0", 5000, "127.0.0.1")):
+        with server.sock(socket.AF_INET) as s:
+            s.bind((addr, port))
+            s.listen()
+            with Echo(s.dup()), client.sock(socket.AF_INET) as c:
+                c.connect((dest, port))
+                c.send(b"local")
+                assert c.recv(16) == b"local"
+
+
+@pytest.fixture
+def wrapped(bindir, tmp):
+    """The programs, started where socket(AF_INET6) fails."""
+    script = os.path.join(tmp, "no_ipv6.py")
+    with open(os.path.join(os.path.dirname(__file__), "no_ipv6.py"),
+              encoding="ascii") as src, \
+         open(script, "w", encoding="ascii") as dst:
+        dst.write(src.read())
+    os.chmod(script, 0o644)
+    os.chmod(tmp, stat.S_IMODE(os.stat(tmp).st_mode) | 0o055)
+    for name in ("passt", "pasta"):
+        path = os.path.join(tmp, name)
+        with open(path, "w", encoding="ascii") as f:
+            f.write('#!/bin/sh\nexec %s %s %s/%s "$@"\n' %
+                    (sys.executable, script, bindir, name))
+        os.chmod(path, 0o755)
+    return tmp
+
+
+@pytest.mark.parametrize("opts", [(), ("-4",)])
+def test_kernel_without_ipv6(wrapped, around, procs, tmp, opts):
+    """ipv6.disable=1: IPv4 works in and out, ports of both families asked
+    for or not."""
+    around.setup(CASES["IPv4 only"])
+    p = daemon.Pasta(procs, around.host, wrapped, tmp,
+                     ["-t", "5000", "-T", "5001", *opts])
+    with Witness(around.world, [V4], PORT, [V4.far]):
+        assert seen(p.ns, V4, TCP, V4.far, PORT) == "192.0.2.10"
+        assert seen(p.ns, V4, UDP, V4.far, PORT) == "192.0.2.10"
+    with Witness(p.ns, [V4], 5000, ["0.0.0.0"]):
+        assert seen(around.host, V4, TCP, "127.0.0.1", 5000)
+    with Witness(around.host, [V4], 5001, ["127.0.0.1"]):
+        assert seen(p.ns, V4, TCP, "127.0.0.1", 5001)
+    p.close()
+
+
+def test_passt_without_ipv6(wrapped, around, procs, tmp):
+    around.setup(CASES["IPv4 only"])
+    p = daemon.Passt(procs, around.host, wrapped, tmp, ["-t", "5000"])
+    with Guest(p.path) as g, \
+         Witness(around.world, [V4], PORT, [V4.far]):
+        for kind in (TCP, UDP):
+            assert seen_of_guest(g, V4, kind, V4.far, PORT) == "192.0.2.10"
+    assert p.running()
+
+
+@pytest.mark.parametrize("program", ["pasta", "passt"])
+def test_only_ipv6_without_ipv6(wrapped, around, program):
+    """-6 on such a kernel is a mistake, and says so."""
+    res = around.host.run(os.path.join(wrapped, program), "-6", check=False)
+    assert res.returncode == 1
+    assert "IPv6 not available but --ipv6-only given" in res.stderr
