@@ -22,10 +22,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "conf.h"
 #include "conf/resolv.h"
 #include "nl.h"
+#include "sock.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 
@@ -211,6 +214,31 @@ static void tell_local(char version, const char *name)
 		     version);
 }
 
+/* Sockets cannot be bound to an address of --outbound that is not there, not yet
+ * or not any more: each connection would fail, so say why now
+ */
+static void check_outbound(const struct conf *c, const struct fwd_map *m)
+{
+	const struct sock_spec spec = { .af = inany_af(&m->outbound),
+					.type = SOCK_DGRAM,
+					.proto = IPPROTO_UDP,
+					.bind = &m->outbound,
+					.scope = m->scope,
+					.freebind = c->fwd.freebind };
+	char addr[INANY_STRLEN];
+	int fd;
+
+	if (inany_is_unspecified(&m->outbound))
+		return;
+	fd = sock_open(&spec);
+	if (fd >= 0)
+		close(fd);
+	else if (fd == -EADDRNOTAVAIL)
+		warn("--outbound %s: no such address here, connections fail "
+		     "until there is",
+		     inany_ntop(&m->outbound, addr));
+}
+
 /* Addresses of both families */
 static void conf_addrs(struct conf *c)
 {
@@ -229,12 +257,14 @@ static void conf_addrs(struct conf *c)
 		conf_addr4(c, &h4);
 		if (c->local4)
 			tell_local('4', h4.name);
+		check_outbound(c, &c->fwd.v4);
 	}
 	if (c->guest.v6.on) {
 		read_family(c, &nl, AF_INET6, &h6);
 		conf_addr6(c, &h6);
 		if (c->local6)
 			tell_local('6', h6.name);
+		check_outbound(c, &c->fwd.v6);
 	}
 	nl_close(&nl);
 }
