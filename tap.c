@@ -95,7 +95,7 @@ static void tap_pad(struct frame *f)
 	f->len = ETH_MIN_LEN;
 }
 
-/* One outgoing frame to the capture */
+/* One outgoing frame to the capture, and to the log */
 static void tap_capture(struct tap *tap, const struct frame *f)
 {
 	struct iovec iov[1 + BATCH_IOVS];
@@ -103,11 +103,15 @@ static void tap_capture(struct tap *tap, const struct frame *f)
 	iov[0].iov_base = f->hdr;
 	iov[0].iov_len = f->len < f->hdrlen ? f->len : f->hdrlen;
 	memcpy(&iov[1], f->iov, f->iovcnt * sizeof(iov[0]));
-	pcap_write(tap->pcap, iov, 1 + f->iovcnt, f->len);
+	if (tap->pcap)
+		pcap_write(tap->pcap, iov, 1 + f->iovcnt, f->len);
+	if (log_enabled(LOG_TRACE))
+		tap_trace("To guest", iov, 1 + f->iovcnt, f->len);
 }
 
 void tap_submit(struct tap *tap, struct batch *b, unsigned n)
 {
+	const bool capture = tap->pcap || log_enabled(LOG_TRACE);
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
@@ -121,7 +125,7 @@ void tap_submit(struct tap *tap, struct batch *b, unsigned n)
 			frame_finish_csum(f);
 			tap_pad(f);
 		}
-		if (tap->pcap)
+		if (capture)
 			tap_capture(tap, f);
 	}
 	tap->stats.tx_frames += n;
@@ -141,6 +145,8 @@ void tap_input(struct tap *tap, const struct tap_rx *rx, unsigned n)
 	tap->stats.rx_frames += n;
 	for (i = 0; tap->pcap && i < n; i++)
 		pcap_write(tap->pcap, rx[i].iov, rx[i].iovcnt, rx[i].len);
+	for (i = 0; log_enabled(LOG_TRACE) && i < n; i++)
+		tap_trace("From guest", rx[i].iov, rx[i].iovcnt, rx[i].len);
 	tap->up.input(tap->up.ctx, rx, n);
 }
 

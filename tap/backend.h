@@ -33,4 +33,14 @@ void tap_lay_out(struct batch *b, uint8_t *base, size_t prefix, unsigned n,
  */
 void tap_input(struct tap *tap, const struct tap_rx *rx, unsigned n);
 
+/**
+ * tap_trace() - A line of --trace for a frame
+ * @way:	"From guest", "To guest"
+ * @iov:	Its bytes, perhaps more
+ * @iovcnt:	Buffers
+ * @len:	Length, bytes
+ */
+void tap_trace(const char *way, const struct iovec *iov, size_t iovcnt,
+	       size_t len);
+
 #endif /* TAP_BACKEND_H */
