@@ -48,7 +48,8 @@ static bool arp_wanted(const struct guest *g, const struct arp_packet *p)
 	inany_from_af(&sender, AF_INET, p->spa);
 	inany_from_af(&target, AF_INET, p->tpa);
 
-	if (!inany_is_unicast(&target) || inany_is_loopback(&target))
+	if (!g->v4.on || !inany_is_unicast(&target) ||
+	    inany_is_loopback(&target))
 		return false;
 	if (inany_equals(&target, &g->v4.addr)) /* the guest's own */
 		return false;
