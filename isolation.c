@@ -365,7 +365,7 @@ static int empty_root(bool fallback)
 				    MS_RDONLY;
 	unsigned i, n = sizeof(where) / sizeof(where[0]);
 	const char *step = "make mounts private";
-	bool private = true;
+	bool private = true, swapping = false;
 	int rc = 0;
 
 	if (mount("", "/", "", MS_PRIVATE | MS_REC, NULL)) {
@@ -391,10 +391,12 @@ static int empty_root(bool fallback)
 		goto out;
 
 	step = "change the root directory";
+	swapping = true;
 	rc = swap_root(fallback, private);
 out:
 	if (rc)
-		err("Cannot isolate the process: %s: %s", step, errstr(rc));
+		err("Cannot isolate the process: %s: %s%s", step, errstr(rc),
+		    swapping && !fallback ? " (see --chroot-fallback)" : "");
 	return rc;
 }
 
