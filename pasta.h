@@ -26,6 +26,7 @@ struct pasta_opts {
 	bool no_pidns;      /* --no-pidns */
 	bool config_net;    /* --config-net */
 	bool no_copy_routes, no_copy_addrs;
+	bool mask4; /* --netmask: no addresses as the template has them */
 	char ifname[IFNAMSIZ]; /* --ns-ifname */
 	uint8_t ns_mac[6];     /* --ns-mac-addr, zero: the kernel's choice */
 	const char *hostname;  /* --hostname */

@@ -243,7 +243,7 @@ static void config_routes(struct config *c, const struct guest_if *gi,
 static int config_net(struct config *c, const struct pasta_opts *o,
 		      const struct guest *guest)
 {
-	const int from4 = o->no_copy_addrs ? 0 : (int)o->ifi4;
+	const int from4 = o->no_copy_addrs || o->mask4 ? 0 : (int)o->ifi4;
 	const int from6 = o->no_copy_addrs ? 0 : (int)o->ifi6;
 	bool usable = false;
 	int rc;

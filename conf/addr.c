@@ -125,6 +125,7 @@ void conf_addr4(struct conf *c, const struct host_net *h)
 		g->addr = h->addr;
 
 	c->local4 = inany_is_unspecified(&g->addr);
+	c->pasta.mask4 = c->given.mask4 >= 0;
 	if (c->local4) {
 		g->addr = v4(LOCAL4_ADDR);
 		if (c->given.mask4 < 0)
