@@ -403,6 +403,7 @@ void conf_parse(struct conf *conf, int argc, char **argv)
 	conf_check(conf);
 	conf_spread(conf);
 	conf_families(conf);
+	conf_unused(conf);
 	conf_ports(conf);
 	conf_runas(conf);
 }

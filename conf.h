@@ -39,6 +39,7 @@ struct conf_ports {
  * @no_map_gw:	The gateway is no default for --map-host-loopback
  * @dns, @no_dns: --dns with an address, --dns none
  * @search:	--search in any form
+ * @log_size:	--log-size was given
  * @mtu:	--mtu, bytes; -1: none
  * @nports:	Port options in the order given
  */
@@ -50,6 +51,7 @@ struct conf_given {
 	bool gw4, gw6;
 	bool no_map_gw;
 	bool dns, no_dns, search;
+	bool log_size;
 	long mtu;
 	unsigned nports;
 	struct conf_ports ports[CONF_PORTS_MAX];

@@ -113,6 +113,12 @@ bool conf_number(const char *s, unsigned long max, unsigned long *n);
 void conf_usage(const struct conf *c, int fd);
 
 /**
+ * conf_unused() - Say which options given have no effect
+ * @c:		Configuration, parsed, families known
+ */
+void conf_unused(const struct conf *c);
+
+/**
  * conf_runas() - Fill in whom to change to: --runas, or nobody for root
  * @c:		Configuration
  */

@@ -140,6 +140,7 @@ void set_log_size(struct conf *c, const struct conf_opt *o, const char *val)
 		conf_bad(o, val, "Invalid --log-size",
 			 "a number of bytes from 40960 on");
 	c->log.file_size = n;
+	c->given.log_size = true;
 }
 
 void set_stats(struct conf *c, const struct conf_opt *o, const char *val)

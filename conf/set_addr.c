@@ -124,11 +124,16 @@ void set_dns(struct conf *c, const struct conf_opt *o, const char *val)
 
 	a = get_addr(o, val, true, "Cannot use DNS address");
 	if (inany_v4(&a)) {
-		if (offer->ndns4 < GUEST_DNS_MAX)
+		if (offer->ndns4 < GUEST_DNS_MAX) {
 			offer->dns4[offer->ndns4++] = a;
+			return;
+		}
 	} else if (offer->ndns6 < GUEST_DNS_MAX) {
 		offer->dns6[offer->ndns6++] = a;
+		return;
 	}
+	warn("More than %u nameservers of one IP version, '%s' left out",
+	     GUEST_DNS_MAX, val);
 }
 
 void set_dns_forward(struct conf *c, const struct conf_opt *o, const char *val)
