@@ -5,8 +5,6 @@ leaves by the way the host itself would take. The world tells who asked."""
 import json
 import os
 import socket
-import stat
-import sys
 
 import pytest
 
@@ -14,6 +12,7 @@ from scapy.all import BOOTP, DHCP, IP, Ether
 from scapy.all import UDP as UDPHeader
 
 import daemon
+import without
 from guestlink import BROADCAST, MAC, Guest
 from hosts import (A0, A1, ATUN, BY_ETH0, BY_ETH1, BY_TUN, D0, D1, PORT, TO_77,
                    Case, World, metric, table)
@@ -238,20 +237,7 @@ def test_local_mode(pasta, around, name):
 @pytest.fixture
 def wrapped(bindir, tmp):
     """The programs, started where socket(AF_INET6) fails."""
-    script = os.path.join(tmp, "no_ipv6.py")
-    with open(os.path.join(os.path.dirname(__file__), "no_ipv6.py"),
-              encoding="ascii") as src, \
-         open(script, "w", encoding="ascii") as dst:
-        dst.write(src.read())
-    os.chmod(script, 0o644)
-    os.chmod(tmp, stat.S_IMODE(os.stat(tmp).st_mode) | 0o055)
-    for name in ("passt", "pasta"):
-        path = os.path.join(tmp, name)
-        with open(path, "w", encoding="ascii") as f:
-            f.write('#!/bin/sh\nexec %s %s %s/%s "$@"\n' %
-                    (sys.executable, script, bindir, name))
-        os.chmod(path, 0o755)
-    return tmp
+    return without.programs(tmp, bindir, "ipv6")
 
 
 @pytest.mark.parametrize("opts", [(), ("-4",)])
