@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -418,6 +419,34 @@ def test_netmask_of_copied(pasta):
     assert "192.0.2.10/28" in p.ns.ip("addr show dev eth0")
     assert "192.0.2.10/24" not in p.ns.ip("addr show dev eth0")
     assert seen(p.ns, V4, STREAM, V4.far, PORT) == V4.host
+
+
+def test_userns(net, bindir, procs, tmp):
+    """--userns: the one joined, which has to own the network namespace, as
+    --netns-only, with none, shows."""
+    target = procs.start(["unshare", "--user", "--map-root-user", "--net",
+                          "sh", "-c", "echo ready; read x"], ns=net.host,
+                         user="user", stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE)
+    assert target.stdout.readline() == b"ready\n"
+    where = "/proc/%d/ns/" % target.pid
+    pidfile = os.path.join(tmp, "pid")
+
+    def run(*opts):
+        return net.host.run(*as_user([bindir + "/pasta", *opts, "-P", pidfile,
+                                      "--netns", where + "net"], "user"),
+                            check=False)
+    for opts in (["--netns-only"], ["--userns", "/proc/self/ns/user"]):
+        res = run(*opts)
+        assert res.returncode == 1, res.stderr
+        assert "Operation not permitted" in res.stderr
+    res = run("--userns", where + "user")
+    assert res.returncode == 0, res.stderr
+    with open(pidfile, encoding="ascii") as f:
+        pid = int(f.read())
+    procs.adopt(pid)
+    assert os.readlink("/proc/%d/ns/user" % pid) == \
+        os.readlink(where + "user")
 
 
 @pytest.mark.parametrize("opts, shared", [([], False), (["--no-pidns"], True)])
