@@ -249,6 +249,7 @@ static void conf_target(struct conf *c, char **args)
 
 	if (p->userns && p->spawn)
 		die("--userns needs --netns or PID");
+	p->no_userns = p->netns_only;
 	if (p->netns && !p->userns)
 		p->netns_only = true;
 	if (p->no_pidns && !p->spawn)

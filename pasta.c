@@ -307,7 +307,7 @@ static int target_path(struct pasta *p)
 	p->netns->fd = fd >= 0 ? fd : -1;
 	if (fd < 0 && (p->userns < 0 || (fd != -EACCES && fd != -EPERM)))
 		return ns_error("network", path, fd);
-	if (fd >= 0 && !o->userns && !caps_have(CAP_SYS_ADMIN))
+	if (fd >= 0 && !o->userns && !o->no_userns && !caps_have(CAP_SYS_ADMIN))
 		userns_choose(p, -1);
 
 	if (!o->no_netns_quit)

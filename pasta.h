@@ -21,7 +21,8 @@ struct pasta_opts {
 	pid_t pid;          /* positional PID, 0: none */
 	const char *netns;  /* --netns as given, NULL: none */
 	const char *userns; /* --userns */
-	bool netns_only;    /* --netns-only */
+	bool netns_only;    /* --netns-only, or --netns without --userns */
+	bool no_userns;     /* --netns-only: not even if it takes one */
 	bool no_netns_quit; /* --no-netns-quit */
 	bool no_pidns;      /* --no-pidns */
 	bool config_net;    /* --config-net */
