@@ -240,7 +240,9 @@ static void conf_target(struct conf *c, char **args)
 
 	if (*args && !args[1] && strspn(*args, "0123456789") == strlen(*args)) {
 		if (!conf_number(*args, INT32_MAX, &pid) || !pid)
-			die("Invalid PID: %s", *args);
+			die("Invalid PID: '%s', expected a number from 1 on, "
+			    "or a command",
+			    *args);
 		p->pid = (pid_t)pid;
 	} else if (!p->netns) {
 		p->spawn = true;

@@ -148,7 +148,8 @@ void set_stats(struct conf *c, const struct conf_opt *o, const char *val)
 	unsigned long n;
 
 	if (!conf_number(val, INT_MAX / 1000, &n) || !n)
-		conf_bad(o, val, "Invalid --stats", "a number of seconds");
+		conf_bad(o, val, "Invalid --stats",
+			 "a number of seconds from 1 on");
 	c->stats = (unsigned)n;
 }
 

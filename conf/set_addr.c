@@ -34,7 +34,8 @@ void set_mtu(struct conf *c, const struct conf_opt *o, const char *val)
 	unsigned long n;
 
 	if (!conf_number(val, ULONG_MAX, &n))
-		conf_bad(o, val, "Invalid MTU", "a number of bytes");
+		conf_bad(o, val, "Invalid MTU",
+			 "a number of bytes, 0 to 65521");
 	if (n > TAP_MTU_MAX)
 		die("MTU %lu too large (max %u)", n, TAP_MTU_MAX);
 	c->given.mtu = (long)n;

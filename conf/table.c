@@ -49,7 +49,7 @@ const struct conf_opt conf_opts[] = {
 	  "closed" },
 	{ "chroot-fallback", 0, IN_BOTH, NULL, set_flag,
 	  AT(isolation.chroot_fallback),
-	  "Use chroot() if pivot_root() fails (initramfs)" },
+	  "Use chroot() if pivot_root() is not permitted" },
 
 	/* Addresses */
 	{ "mtu", 'm', IN_BOTH, "MTU", set_mtu, 0,
@@ -67,7 +67,7 @@ const struct conf_opt conf_opts[] = {
 	  "Default: the one of the host" },
 	{ "interface", 'i', IN_BOTH, "NAME", set_template, 0,
 	  "Template: where addresses and routes are taken from\n"
-	  "Default: the interface of the default route" },
+	  "Default: the one the kernel would choose" },
 	{ "outbound", 'o', IN_BOTH, "ADDR", set_outbound, 0,
 	  "Bind outbound sockets to ADDR, once per IP version" },
 	{ "outbound-if4", 0, IN_BOTH, "NAME", set_ifname,

@@ -196,8 +196,10 @@ static const struct {
 	{ "pasta|--userns|/x", "--userns needs --netns or PID\n" },
 	{ "pasta|--userns|/x|sh", "--userns needs --netns or PID\n" },
 	{ "pasta|--userns|/x|--netns|/y|--netns-only", "Both --userns and --" },
-	{ "pasta|0", "Invalid PID: 0\n" },
-	{ "pasta|99999999999", "Invalid PID: 99999999999\n" },
+	{ "pasta|0", "Invalid PID: '0', expected a number from 1 on, or a "
+		     "command\n" },
+	{ "pasta|99999999999",
+	  "Invalid PID: '99999999999', expected a number" },
 	{ "pasta|--no-pidns|1", "--no-pidns needs a command to be started" },
 	/* ports */
 	{ "passt|-t|80-70", "Option --tcp-ports: Invalid port specifier "
@@ -243,6 +245,12 @@ static void test_bad(void **state)
 		    strncmp(err, bad[i].err, strlen(bad[i].err)))
 			fail_msg("%s: status %i, '%s'", bad[i].cmdline, rc,
 				 err);
+		/* what is wrong with a value: option, value, what is right */
+		if ((!strncmp(err, "Invalid ", 8) ||
+		     !strncmp(err, "Cannot use ", 11)) &&
+		    (!strstr(err, "expected ") || !strchr(err, '\'') ||
+		     (!strstr(err, "--") && !strstr(err, "PID"))))
+			fail_msg("%s: not helpful: '%s'", bad[i].cmdline, err);
 		/* one line, or the usage line behind it */
 		if (strchr(err, '\n') + 1 +
 			    (getopt_like ? strlen(strchr(err, '\n') + 1) : 0) !=
