@@ -252,16 +252,20 @@ static void conf_addrs(struct conf *c)
 
 	rc = nl_open(&nl);
 	if (rc)
-		die("Cannot open a netlink socket: %s", errstr(rc));
+		warn("Cannot look at the network of the host, no netlink "
+		     "socket: %s",
+		     errstr(rc));
 	if (c->guest.v4.on) {
-		read_family(c, &nl, AF_INET, &h4);
+		if (!rc)
+			read_family(c, &nl, AF_INET, &h4);
 		conf_addr4(c, &h4);
 		if (c->local4)
 			tell_local('4', h4.name);
 		check_outbound(c, &c->fwd.v4);
 	}
 	if (c->guest.v6.on) {
-		read_family(c, &nl, AF_INET6, &h6);
+		if (!rc)
+			read_family(c, &nl, AF_INET6, &h6);
 		conf_addr6(c, &h6);
 		if (c->local6)
 			tell_local('6', h6.name);

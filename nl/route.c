@@ -34,12 +34,11 @@
 #define RTM_F_FIB_MATCH 0x2000
 #endif
 
-int routes_load(struct routes *r, struct nl_sock *nl, sa_family_t af)
+/* All nexthop objects; routes are left for later */
+static void routes_init(struct routes *r, struct nl_sock *nl, sa_family_t af)
 {
-	struct rtmsg rtm = { .rtm_family = (uint8_t)af };
 	struct nhmsg nhm = { .nh_family = AF_UNSPEC };
 	struct nl_msg msg;
-	int rc;
 
 	memset(r, 0, sizeof(*r));
 	r->nl = nl;
@@ -49,9 +48,32 @@ int routes_load(struct routes *r, struct nl_sock *nl, sa_family_t af)
 	nl_msg_init(&msg, RTM_GETNEXTHOP, 0, &nhm, sizeof(nhm));
 	if (nl_dump(nl, &msg, &r->nexthops))
 		r->nexthops.len = 0;
+}
 
-	nl_msg_init(&msg, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
-	rc = nl_dump(nl, &msg, &r->routes);
+/* All routes, unless they are there already. There may be a million, so that
+ * this is for those who have to see them all.
+ */
+static int routes_dump(struct routes *r)
+{
+	struct rtmsg rtm = { .rtm_family = (uint8_t)r->af };
+	struct nl_msg msg;
+
+	if (!r->dumped) {
+		nl_msg_init(&msg, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
+		r->err = nl_dump(r->nl, &msg, &r->routes);
+		if (r->err)
+			nl_dump_free(&r->routes);
+		r->dumped = true;
+	}
+	return r->err;
+}
+
+int routes_load(struct routes *r, struct nl_sock *nl, sa_family_t af)
+{
+	int rc;
+
+	routes_init(r, nl, af);
+	rc = routes_dump(r);
 	if (rc)
 		routes_free(r);
 	return rc;
@@ -252,6 +274,8 @@ static bool routes_default(struct routes *r, int want, struct hop *best)
 	struct hop hop;
 	size_t off = 0;
 
+	if (routes_dump(r))
+		return false;
 	while ((h = nl_dump_next(&r->routes, &off))) {
 		if (!route_parse(h, r->af, &route) || route.rtm->rtm_dst_len ||
 		    !route_best_hop(r, &route, want, &hop))
@@ -275,6 +299,8 @@ static bool routes_any(struct routes *r, struct hop *best)
 	struct route route;
 	size_t off = 0;
 
+	if (routes_dump(r))
+		return false;
 	while ((h = nl_dump_next(&r->routes, &off))) {
 		if (!route_parse(h, r->af, &route))
 			continue;
@@ -385,13 +411,11 @@ int nl_route_template(struct nl_sock *nl, sa_family_t af)
 	struct hop hop;
 	int rc;
 
-	rc = routes_load(&r, nl, af);
-	if (rc)
-		return rc;
-
-	rc = -ENODEV;
+	routes_init(&r, nl, af);
 	if (routes_outside(&r, 0, &hop) || routes_any(&r, &hop))
 		rc = hop.ifi;
+	else
+		rc = r.err ? r.err : -ENODEV;
 	routes_free(&r);
 	return rc;
 }
@@ -403,15 +427,13 @@ int nl_route_gateway(struct nl_sock *nl, int ifi, sa_family_t af,
 	struct hop hop;
 	int rc;
 
-	rc = routes_load(&r, nl, af);
-	if (rc)
-		return rc;
-
-	rc = -ENOENT;
+	routes_init(&r, nl, af);
 	if (routes_outside(&r, ifi, &hop)) {
 		rc = hop.has_gw;
 		if (hop.has_gw)
 			*gw = hop.gw;
+	} else {
+		rc = r.err ? r.err : -ENOENT;
 	}
 	routes_free(&r);
 	return rc;

@@ -10,6 +10,8 @@ struct routes {
 	struct nl_sock *nl;
 	struct nl_dump routes, nexthops;
 	sa_family_t af;
+	bool dumped;  /* @routes are there, or @err tells why not */
+	int err;      /* -errno */
 	int last_ifi; /* asked about last, whether it is usable */
 	bool last_usable;
 };

@@ -5,6 +5,7 @@ leaves by the way the host itself would take. The world tells who asked."""
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -16,9 +17,8 @@ import without
 from guestlink import BROADCAST, MAC, Guest
 from hosts import (A0, A1, ATUN, BY_ETH0, BY_ETH1, BY_TUN, D0, D1, PORT, TO_77,
                    Case, World, metric, table)
-from topology import FAMILIES, V4
+from topology import FAMILIES, V4, V6
 from witness import Witness, seen, seen_of_guest
-from xfer import Echo
 
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 
@@ -220,18 +220,52 @@ def test_local_mode(pasta, around, name):
     gateway's address, which is link-local."""
     around.setup(CASES[name])
     p = pasta("-t", 5000, "-T", 5001, where=around.host)
-    v4_gw = "192.0.2.1" if name == "IPv6 disabled" else "169.254.2.2"
-    for server, client, addr, port, dest in (
-            (around.host, p.ns, "127.0.0.1", 5002, v4_gw),
-            (around.host, p.ns, "127.0.0.1", 5001, "127.0.0.1"),
-            (p.ns, around.host, "0.0.0.0", 5000, "127.0.0.1")):
-        with server.sock(socket.AF_INET) as s:
-            s.bind((addr, port))
-            s.listen()
-            with Echo(s.dup()), client.sock(socket.AF_INET) as c:
-                c.connect((dest, port))
-                c.send(b"local")
-                assert c.recv(16) == b"local"
+    gw = "192.0.2.1" if name == "IPv6 disabled" else "169.254.2.2"
+    for kind in (TCP, UDP):
+        with Witness(around.host, [V4], 5002, ["127.0.0.1"]):
+            assert seen(p.ns, V4, kind, gw, 5002) == "127.0.0.1"
+    with Witness(around.host, [V4], 5001, ["127.0.0.1"]):
+        assert seen(p.ns, V4, TCP, "127.0.0.1", 5001) == "127.0.0.1"
+    with Witness(p.ns, [V4], 5000, ["0.0.0.0"]):
+        assert seen(around.host, V4, TCP, "127.0.0.1", 5000)
+    if name == "IPv6 disabled":
+        return              # there is no ::1
+    with p.ns.entered():
+        gw = "fe80::1%%%d" % socket.if_nameindex()[1][0]
+    with Witness(around.host, [V6], 5002, ["::1"]):
+        for kind in (TCP, UDP):
+            assert seen(p.ns, V6, kind, gw, 5002) == "::1"
+
+
+def test_target_without_ipv6(pasta, around, procs):
+    """A namespace that has no IPv6: IPv4 works there, whatever the host
+    has; IPv6 alone is a mistake."""
+    around.setup(CASES["IPv4 by an IPv6 gateway"])
+    target = procs.start(
+        ["unshare", "--user", "--map-root-user", "--net", "sh", "-c",
+         "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 &&"
+         "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6 &&"
+         "echo ready; read x"], ns=around.host, user="user",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert target.stdout.readline() == b"ready\n"
+    p = pasta(where=around.host, form="pid", target=target.pid)
+    assert "is IPv6 off there?" in p.text()
+    with Witness(around.world, [V4], PORT, [V4.far]):
+        for kind in (TCP, UDP):
+            assert seen(p.ns, V4, kind, V4.far, PORT) == "192.0.2.10"
+
+
+def test_passt_without_netlink(bindir, around, procs, tmp):
+    """Where the host's network cannot be looked at: addresses as in local
+    mode, or as told, and the outside is in reach."""
+    around.setup(CASES["IPv4 only"])
+    bindir = without.programs(tmp, bindir, "netlink")
+    p = daemon.Passt(procs, around.host, bindir, tmp, ["-a", "192.0.2.10"])
+    assert "Cannot look at the network of the host" in p.text()
+    with Guest(p.path) as g, Witness(around.world, [V4], PORT, [V4.far]):
+        assert offered(g) == "192.0.2.10"
+        for kind in (TCP, UDP):
+            assert seen_of_guest(g, V4, kind, V4.far, PORT) == "192.0.2.10"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 
 ipv6        a kernel without IPv6 (ipv6.disable=1): socket() of that family
             fails with EAFNOSUPPORT
+netlink     a sandbox without AF_NETLINK: EAFNOSUPPORT
 pivot_root  a container manager that does not permit it: EPERM
 """
 
@@ -27,6 +28,7 @@ RET_ALLOW, RET_ERRNO = 0x7fff0000, 0x00050000
 # Call, value of the first argument (None: any), error
 FEATURES = {
     "ipv6": (NR_SOCKET, socket.AF_INET6, errno.EAFNOSUPPORT),
+    "netlink": (NR_SOCKET, socket.AF_NETLINK, errno.EAFNOSUPPORT),
     "pivot_root": (NR_PIVOT_ROOT, None, errno.EPERM),
 }
 

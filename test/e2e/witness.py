@@ -64,12 +64,14 @@ class Witness:
 
 
 def seen(ns, fam, kind, dest, port, timeout=5):
-    """Ask a witness at dest. Return: the address it sees, None: it was not
+    """Ask a witness at dest (link-local: with %, and the number of the
+    interface). Return: the address it sees, None: it was not
     reached."""
     with ns.sock(fam.af, kind) as s:
         s.settimeout(timeout if kind == socket.SOCK_STREAM else 1)
         try:
-            s.connect((dest, port))
+            host, _, scope = dest.partition("%")
+            s.connect((host, port, 0, int(scope)) if scope else (host, port))
             if kind == socket.SOCK_STREAM:
                 return recv_exact(s, SIZE).decode().strip()
             for _ in range(3):
