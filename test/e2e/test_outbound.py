@@ -267,7 +267,7 @@ def test_freebind_inbound(client, around, fam, absent, kind):
 @pytest.mark.parametrize("opts, message", [
     (["-t", "192.0.2.78/5000"],
      "Failed to bind port 5000 (Cannot assign requested address) for TCP on "
-     "192.0.2.78: no such address here (see --freebind)"),
+     "192.0.2.78, option -t: no such address here (see --freebind)"),
     (["--outbound-if4", "eth9"],
      "External interface not usable: --outbound-if4 'eth9': No such device"),
     (["--outbound-if6", "eth9"],
