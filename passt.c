@@ -666,7 +666,6 @@ static int run(struct passt *p)
 	bool pasta = p->conf.mode == MODE_PASTA;
 	int parent = -1, rc;
 
-	conf_print(&p->conf);
 	files_open(p);
 	flows_init(p);
 	if (fwd_init(&p->fwd, &p->conf.fwd, &p->conf.guest,
@@ -680,6 +679,8 @@ static int run(struct passt *p)
 		pasta_setup(p);
 	else
 		passt_setup(p);
+	/* Not before: a caller shows all we said if we fail */
+	conf_print(&p->conf);
 
 	if (!p->conf.foreground)
 		parent = background(p);
