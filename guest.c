@@ -40,12 +40,23 @@ static void guest_observe_addr(struct guest_if *gif, union inany_addr *where,
 	if (inany_equals(src, &gif->our))
 		return;
 
+	if (gif->fixed && where == &gif->seen)
+		gif->kept = inany_equals(src, &gif->addr);
 	*where = *src;
 	debug_limited("Guest uses address %s", inany_ntop(src, buf));
 
 	/* Better than nothing until there is a global one */
 	if (where == &gif->ll_seen && inany_is_unspecified(&gif->seen))
 		gif->seen = *src;
+}
+
+/* What --address says holds. Not so before a guest has used an IPv6 address of
+ * that kind: one without DHCPv6 makes its own from the prefix (RFC 4862) and
+ * never knows of ours.
+ */
+static bool guest_addr_kept(const struct guest_if *gif)
+{
+	return gif->fixed && (gif->kept || inany_v4(&gif->addr));
 }
 
 void guest_observe(struct guest *g, const uint8_t *mac,
@@ -62,7 +73,11 @@ void guest_observe(struct guest *g, const uint8_t *mac,
 
 	gif = inany_v4(src) ? &g->v4 : &g->v6;
 	where = inany_is_linklocal6(src) ? &gif->ll_seen : &gif->seen;
-	if (inany_equals(where, src) || (gif->fixed && where == &gif->seen))
+	if (where == &gif->seen && guest_addr_kept(gif))
+		return;
+	/* Fixed, and until now not known to be used: goes the slow way */
+	if (inany_equals(where, src) &&
+	    !(gif->fixed && inany_equals(src, &gif->addr)))
 		return;
 
 	guest_observe_addr(gif, where, src);
@@ -74,5 +89,6 @@ void guest_forget(struct guest *g)
 	g->mac_seen = false;
 	g->v4.seen = g->v4.addr;
 	g->v6.seen = g->v6.addr;
+	g->v6.kept = false;
 	g->v6.ll_seen = inany_any6;
 }

@@ -25,7 +25,9 @@
  * @ll_seen:	Last observed link-local address (IPv6), unspecified if none
  * @gw:		The guest's default gateway, unspecified if none
  * @our:	Address we speak from: @gw for IPv4, ours link-local for IPv6
- * @fixed:	--address was given: @seen stays as it is
+ * @fixed:	--address was given: @seen stays as it is; for IPv6, as soon as
+ *		the guest has used @addr
+ * @kept:	IPv6, @fixed: that is so
  * @gw_fixed:	--gateway was given: routes are not the host's
  */
 struct guest_if {
@@ -37,6 +39,7 @@ struct guest_if {
 	union inany_addr gw;
 	union inany_addr our;
 	bool fixed;
+	bool kept;
 	bool gw_fixed;
 };
 

@@ -76,15 +76,38 @@ static void test_addr6(void **state)
 	assert_addr(guest.v6.seen, "2001:db8::99");
 	assert_addr(guest.v6.ll_seen, "fe80::5054:ff:fe12:3456");
 
-	guest.v6.fixed = true;
-	observe("2001:db8::77");
-	observe("fe80::77");
-	assert_addr(guest.v6.seen, "2001:db8::99");
-	assert_addr(guest.v6.ll_seen, "fe80::77");
-
 	guest_forget(&guest);
 	assert_addr(guest.v6.seen, "2001:db8::15");
 	assert_addr(guest.v6.ll_seen, "::");
+}
+
+/* --address: a guest that knows only SLAAC is followed, one that has used the
+ * address given is not
+ */
+static void test_fixed6(void **state)
+{
+	(void)state;
+
+	resp_guest(&guest);
+	guest.v6.fixed = true;
+	observe("2001:db8::77");
+	observe("2001:db8::78");
+	assert_addr(guest.v6.seen, "2001:db8::78");
+	observe("2001:db8::15");
+	observe("2001:db8::77");
+	observe("fe80::77");
+	assert_addr(guest.v6.seen, "2001:db8::15");
+	assert_addr(guest.v6.ll_seen, "fe80::77");
+
+	/* used before any other */
+	guest_forget(&guest);
+	observe("2001:db8::15");
+	observe("2001:db8::77");
+	assert_addr(guest.v6.seen, "2001:db8::15");
+
+	guest_forget(&guest);
+	observe("2001:db8::77");
+	assert_addr(guest.v6.seen, "2001:db8::77");
 }
 
 /* Without a global address, the link-local one has to do */
@@ -105,9 +128,8 @@ static void test_ll_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mac),
-		cmocka_unit_test(test_addr4),
-		cmocka_unit_test(test_addr6),
+		cmocka_unit_test(test_mac),     cmocka_unit_test(test_addr4),
+		cmocka_unit_test(test_addr6),   cmocka_unit_test(test_fixed6),
 		cmocka_unit_test(test_ll_only),
 	};
 
