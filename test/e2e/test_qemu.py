@@ -43,8 +43,7 @@ class Machine:
             relay = os.path.join(self.tmp, "relay.sock")
             self.relay = Relay(relay, self.passt.path)
             self.vm = Vm(self.procs, self.tmp, self.tmp, relay)
-            self.dev = self.vm.run("ls /sys/class/net | grep -v lo").strip()
-            self.vm.run("ip link set %s up" % self.dev)
+            self.dev = self.vm.link_up()
         except BaseException:
             self.close()
             raise
@@ -58,12 +57,8 @@ class Machine:
     def configure(self):
         """DHCP in the guest, and wait for SLAAC."""
         if "192.0.2.10/24" not in self.vm.run("ip addr"):
-            self.vm.run("udhcpc -i %s -f -q -n -t 10 -T 2 -s /etc/lease"
-                        % self.dev)
-        wait_for(lambda: "default via fe80:" in self.vm.run("ip -6 route"),
-                 "IPv6 default route", 30)
-        wait_for(lambda: "tentative" not in self.vm.run("ip -6 addr"),
-                 "end of duplicate address detection", 30)
+            self.vm.dhcp()
+        self.vm.slaac()
 
     def close(self):
         self.procs.end()
@@ -189,9 +184,7 @@ def test_new_passt(machine, net):
     machine.daemons.end()
     machine.start_passt()
     for fam in (V4, V6):
-        ping = "ping%s -c 1 -W 5 %s" % ("6" if fam.num == 6 else "", fam.far)
-        wait_for(lambda p=ping: "1 packets received" in
-                 vm.run(p, check=False), "answer to ping", 30)
+        wait_for(lambda f=fam: vm.reaches(f), "answer to ping", 30)
         assert fetch(net, fam, 30) == b"again\n"
 
 
@@ -200,9 +193,8 @@ def test_direct(passt, procs, tmp, net, machine):
     it."""
     p = passt("--one-off")
     vm = Vm(procs, machine.tmp, tmp, p.path)
-    dev = vm.run("ls /sys/class/net | grep -v lo").strip()
-    vm.run("ip link set %s up; udhcpc -i %s -f -q -n -t 10 -T 2 "
-           "-s /etc/lease" % (dev, dev))
+    vm.link_up()
+    vm.dhcp()
     test_upload(vm, V4, net)
     test_download(vm, V4, net)
     vm.start("poweroff -f")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A virtual machine without KVM, driven over its second serial port."""
+"""Virtual machines without KVM, driven over their second serial port."""
 
 import os
 import re
@@ -13,41 +13,36 @@ import time
 from procs import wait_for
 
 
-class Vm:
-    """QEMU with the guest of test/guest at passt's socket.
+KERNEL_ARGS = ("console=ttyS0 quiet panic=-1 mitigations=off nokaslr "
+               "tsc=unstable random.trust_cpu=on")
 
-    Another program than QEMU, such as a wrapper, gets its arguments without
-    those of the network; ns: where it is started.
-    """
 
-    def __init__(self, procs, images, tmp, netdev=None,
-                 program=("qemu-system-x86_64",), ns=None):
+def machine_args(images, console, log):
+    """Options of QEMU, all but those of the network."""
+    return ["-nodefaults", "-no-user-config", "-display", "none",
+            "-accel", "tcg,thread=multi", "-m", "160",
+            "-kernel", os.path.join(images, "vmlinuz"),
+            "-initrd", os.path.join(images, "initramfs"),
+            "-append", KERNEL_ARGS, "-serial", "file:" + log,
+            "-chardev", "socket,id=c,server=on,wait=off,path=" + console,
+            "-serial", "chardev:c", "-no-reboot"]
+
+
+class Guest:
+    """The guest of test/guest, whoever started it: orders by the socket of
+    its second serial port, the kernel's messages in a file."""
+
+    def __init__(self, console, log, running):
+        """running: function that asks whether QEMU lives."""
         self._buf = b""
-        console = os.path.join(tmp, "console")
-        self.log = os.path.join(tmp, "kernel.log")
-        net = [] if not netdev else [
-            "-netdev", "stream,id=n,server=off,addr.type=unix,addr.path=" +
-            netdev,
-            "-device", "virtio-net-pci,netdev=n,mac=52:54:00:12:34:56,"
-            "romfile="]
-        self.proc = procs.start(
-            [*program, "-nodefaults", "-no-user-config",
-             "-display", "none", "-accel", "tcg,thread=multi", "-m", "160",
-             "-kernel", os.path.join(images, "vmlinuz"),
-             "-initrd", os.path.join(images, "initramfs"),
-             "-append", "console=ttyS0 quiet panic=-1 mitigations=off "
-             "nokaslr tsc=unstable random.trust_cpu=on",
-             "-serial", "file:" + self.log,
-             "-chardev", "socket,id=c,server=on,wait=off,path=" + console,
-             "-serial", "chardev:c",
-             *net, "-no-reboot"], ns=ns, stdout=subprocess.DEVNULL,
-            stderr=None)
+        self._running = running
+        self.log = log
         self.sock = socket.socket(socket.AF_UNIX)
         wait_for(lambda: self._connect(console), "console of QEMU")
         self._until(rb"<<ready>>\r?\n", 120)
 
     def _connect(self, path):
-        assert self.proc.poll() is None, "QEMU ended"
+        assert self._running(), "QEMU ended"
         try:
             self.sock.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
@@ -88,6 +83,52 @@ class Vm:
         """Run a shell command in the guest. Return: what it printed."""
         self.start(command)
         return self.finish(check, timeout)
+
+    def link_up(self):
+        """Find the interface and set it up. Return: its name."""
+        self.dev = self.run("ls /sys/class/net | grep -v lo").strip()
+        self.run("ip link set %s up" % self.dev)
+        return self.dev
+
+    def dhcp(self):
+        """Ask for an IPv4 address and set it."""
+        self.run("udhcpc -i %s -f -q -n -t 10 -T 2 -s /etc/lease" % self.dev)
+
+    def slaac(self):
+        """Wait for the router, and for the end of duplicate address
+        detection."""
+        wait_for(lambda: "default via fe80:" in self.run("ip -6 route"),
+                 "IPv6 default route", 30)
+        wait_for(lambda: "tentative" not in self.run("ip -6 addr"),
+                 "end of duplicate address detection", 30)
+
+    def reaches(self, fam):
+        """Whether far answers a ping; a few are sent at most."""
+        out = self.run("ping%s -c 1 -W 2 %s" % (
+            "6" if fam.num == 6 else "", fam.far), check=False)
+        return "1 packets received" in out
+
+
+class Vm(Guest):
+    """QEMU of this machine with that guest at passt's socket.
+
+    Another program than QEMU, such as a wrapper, gets its arguments without
+    those of the network; ns: where it is started.
+    """
+
+    def __init__(self, procs, images, tmp, netdev=None,
+                 program=("qemu-system-x86_64",), ns=None):
+        console = os.path.join(tmp, "console")
+        log = os.path.join(tmp, "kernel.log")
+        net = [] if not netdev else [
+            "-netdev", "stream,id=n,server=off,addr.type=unix,addr.path=" +
+            netdev,
+            "-device", "virtio-net-pci,netdev=n,mac=52:54:00:12:34:56,"
+            "romfile="]
+        self.proc = procs.start(
+            [*program, *machine_args(images, console, log), *net], ns=ns,
+            stdout=subprocess.DEVNULL, stderr=None)
+        super().__init__(console, log, lambda: self.proc.poll() is None)
 
 
 class Relay:
