@@ -56,6 +56,7 @@ class Libvirt:
 
     def __init__(self, net, bindir):
         self.procs = Procs()
+        self.tree = None
         try:
             self.tree = Tree(self.procs, net.host, bindir)
             subprocess.run([os.path.join(TOP, "test", "guest", "build"),
@@ -112,6 +113,8 @@ class Libvirt:
                 word in " ".join(cmdline(pid))]
 
     def close(self):
+        if self.tree:
+            self.tree.close()
         self.procs.end()
 
 

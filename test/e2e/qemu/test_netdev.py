@@ -51,6 +51,7 @@ class Machine:
 
     def __init__(self, net, bindir):
         self.procs = Procs()
+        self.tree = None
         try:
             self.tree = Tree(self.procs, net.host, bindir)
             subprocess.run([os.path.join(TOP, "test", "guest", "build"),
@@ -97,6 +98,8 @@ class Machine:
         return found[0] if len(found) == 1 else None
 
     def close(self):
+        if self.tree:
+            self.tree.close()
         self.procs.end()
 
 

@@ -156,7 +156,9 @@ def test_muvm(net, bindir, procs, number):
 def tree(net, bindir):
     procs = Procs()
     try:
-        yield Tree(procs, net.host, bindir)
+        t = Tree(procs, net.host, bindir)
+        yield t
+        t.close()
     finally:
         procs.end()
 

@@ -40,6 +40,7 @@ def tree(net, bindir):
         t = Tree(procs, net.host, bindir)
         t.run("sh", "-ec", SETUP)
         yield t
+        t.close()
     finally:
         procs.end()
 
