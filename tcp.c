@@ -133,6 +133,9 @@ static void tcp_send_last(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint8_t flags = c->fd < 0 ? TH_RST | TH_ACK : TH_ACK;
 
+	if (!c->mss) /* no SYN came: there is nothing to acknowledge */
+		flags = TH_RST;
+
 	c->flags &= (uint16_t)~TCP_LAST;
 	if (tcp_send_flag(tcp, c, flags, c->snd_nxt)) {
 		c->flags |= TCP_LAST;
@@ -173,7 +176,7 @@ static void tcp_take_syn(struct tcp *tcp, struct tcp_conn *c,
 	c->mss = o.mss < max ? o.mss : (uint16_t)max;
 	c->irs = seg->seq;
 	c->rcv_nxt = c->rcv_adv = seg->seq + 1;
-	c->snd_wnd = seg->wnd;
+	c->snd_wnd = c->snd_wnd_max = seg->wnd;
 	c->snd_wl1 = seg->seq;
 	if (o.wscale >= 0) {
 		c->flags |= TCP_WS_OK;
@@ -362,13 +365,29 @@ static void tcp_input_connecting(struct tcp *tcp, struct tcp_conn *c,
 			tcp_event(c, TCP_EV_ABORT);
 }
 
+/* The guest's SYN crossed ours: both are to be acknowledged (RFC 9293 3.5) */
+static void tcp_input_crossed(struct tcp *tcp, struct tcp_conn *c,
+			      const struct tcp_seg *seg)
+{
+	tcp_take_syn(tcp, c, seg);
+	c->heard = tcp->loop->now;
+	tcp_event(c, TCP_EV_CROSSED);
+	tcp_timer_restart(tcp, c);
+	tcp_window_update(tcp, c, true);
+	tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->isn);
+}
+
 /* Answer to our SYN (RFC 9293 3.10.7.3) */
 static void tcp_input_syn_sent(struct tcp *tcp, struct tcp_conn *c,
 			       const struct packet_group *g)
 {
 	struct tcp_seg seg;
 
-	if (!tcp_seg_parse(tcp, g->first, g, &seg) || !(seg.flags & TH_ACK))
+	if (!tcp_seg_parse(tcp, g->first, g, &seg))
+		return;
+	if ((seg.flags & (TH_SYN | TH_ACK | TH_RST | TH_FIN)) == TH_SYN)
+		tcp_input_crossed(tcp, c, &seg);
+	if (!(seg.flags & TH_ACK))
 		return;
 	if (seg.ack != c->isn + 1) {
 		if (!(seg.flags & TH_RST))
@@ -396,23 +415,17 @@ static void tcp_input_syn_sent(struct tcp *tcp, struct tcp_conn *c,
 		tcp_send_ack(tcp, c);
 }
 
-void tcp_tap_input(void *ctx, const struct packet_group *g)
+/* As many segments as the state of the connection is one. Return: how many */
+static unsigned tcp_input_some(struct tcp *tcp, const struct packet_group *g,
+			       const struct flowside *tap)
 {
-	struct flowside tap = { .oaddr = g->dst,
-				.eaddr = g->src,
-				.oport = g->dport,
-				.eport = g->sport };
-	struct tcp *tcp = ctx;
-	struct tcp_conn *c;
+	struct tcp_conn *c = tcp_conn(
+		flow_lookup(tcp->flows, IPPROTO_TCP, PIF_TAP, tap, NULL));
+	unsigned n = g->n;
 
-	if (!tap.oport || !tap.eport) {
-		tcp->stats.bad_segment++;
-		return;
-	}
-	c = tcp_conn(flow_lookup(tcp->flows, IPPROTO_TCP, PIF_TAP, &tap, NULL));
 	if (!c) {
-		tcp_input_new(tcp, g, &tap);
-		return;
+		tcp_input_new(tcp, g, tap);
+		return 1;
 	}
 	switch (c->st.phase) {
 	case PHASE_CONNECTING:
@@ -420,6 +433,7 @@ void tcp_tap_input(void *ctx, const struct packet_group *g)
 		break;
 	case PHASE_SYN_SENT:
 		tcp_input_syn_sent(tcp, c, g);
+		n = 1;
 		break;
 	case PHASE_CLOSED: /* about to be told so */
 		break;
@@ -427,6 +441,29 @@ void tcp_tap_input(void *ctx, const struct packet_group *g)
 		tcp_input(tcp, c, g);
 	}
 	tcp_settle(tcp, c);
+	return n;
+}
+
+void tcp_tap_input(void *ctx, const struct packet_group *g)
+{
+	const struct flowside tap = { .oaddr = g->dst,
+				      .eaddr = g->src,
+				      .oport = g->dport,
+				      .eport = g->sport };
+	struct packet_group rest = *g;
+	struct tcp *tcp = ctx;
+	unsigned n;
+
+	if (!tap.oport || !tap.eport) {
+		tcp->stats.bad_segment++;
+		return;
+	}
+	while (rest.n) {
+		for (n = tcp_input_some(tcp, &rest, &tap); n; n--) {
+			rest.first = rest.first->next;
+			rest.n--;
+		}
+	}
 }
 
 /* The send buffer has room again: open the window, ask for what was refused */

@@ -18,7 +18,7 @@ struct tap;
 /* Counters */
 struct tcp_stats {
 	uint64_t opened_tap, opened_host, refused, reset_in, reset_out;
-	uint64_t bad_segment, bad_csum, out_of_window, challenge;
+	uint64_t bad_segment, bad_csum, bad_ack, out_of_window, challenge;
 	uint64_t retransmit, fast_retransmit, probes, keepalives;
 	uint64_t partial_send, no_flow, no_fd, table_full;
 	uint64_t spliced;

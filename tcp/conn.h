@@ -80,7 +80,8 @@ enum tcp_flag {
  * @snd_una:	Oldest unacknowledged
  * @snd_nxt:	Next to be sent
  * @snd_max:	Highest ever sent, @snd_nxt may have gone back
- * @snd_wnd:	Window of the guest, bytes
+ * @snd_wnd:	Window of the guest, bytes, and
+ * @snd_wnd_max: the largest it ever announced
  * @snd_wl1:	Sequence number of the segment it was told by
  * @cwnd:	Limit on what is in flight after losses, bytes
  * @ssthresh:	Below this @cwnd grows fast (RFC 5681 3.1), none before a loss
@@ -110,7 +111,7 @@ struct tcp_conn {
 	uint8_t dup_acks;
 	uint8_t guest_ws, our_ws;
 	uint16_t mss;
-	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1;
+	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wnd_max, snd_wl1;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t peek_off;
 	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd, ack_lag, ack_last;

@@ -118,20 +118,30 @@ static void tcp_input_rst(struct tcp *tcp, struct tcp_conn *c,
 		c->fd = -1;
 		tcp_event(c, TCP_EV_ABORT);
 	} else if (SEQ_GT(seg->seq, c->rcv_nxt) &&
-		   SEQ_LE(seg->seq, c->rcv_adv)) {
+		   SEQ_LT(seg->seq, c->rcv_adv)) {
 		tcp_challenge(tcp, c);
 	}
 }
 
-/* SYN on a connection: the first one again, or somebody guessing */
-static void tcp_input_syn(struct tcp *tcp, struct tcp_conn *c,
-			  const struct tcp_seg *seg)
+/* SYN on a connection: the first one again, the answer to ours if both crossed
+ * (RFC 9293 3.5, figure 8), or somebody guessing
+ *
+ * Return: true if the rest of the segment counts, as if SYN were not there
+ */
+static bool tcp_input_syn(struct tcp *tcp, struct tcp_conn *c,
+			  struct tcp_seg *seg)
 {
-	if (c->st.phase == PHASE_SYN_RCVD && seg->seq == c->irs &&
-	    !(seg->flags & TH_ACK))
-		tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->isn);
-	else
+	if (c->st.phase != PHASE_SYN_RCVD || seg->seq != c->irs) {
 		tcp_challenge(tcp, c); /* RFC 5961 4.2 */
+		return false;
+	}
+	if (!(seg->flags & TH_ACK)) {
+		tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->isn);
+		return false;
+	}
+	seg->flags &= (uint8_t)~TH_SYN;
+	seg->seq++;
+	return true;
 }
 
 /* The guest asks: for the window if it is closed, else whether we are there;
@@ -152,44 +162,84 @@ static void tcp_asked(struct tcp *tcp, struct tcp_conn *c)
 }
 
 /**
+ * tcp_in_window() - Is a segment of this connection, as far as numbers tell?
+ * @c:		Connection
+ * @seg:	Segment without SYN and RST
+ * @expect:	Next sequence number in this batch
+ *
+ * More is let in than RFC 9293 3.10.7.4 asks for. On the right, a segment that
+ * begins at the edge: it is what follows if all before it is lost. On the left,
+ * duplicates as old as the largest window: they cannot bring payload, but what
+ * they acknowledge may be news, as in a repetition by time-out.
+ */
+static bool tcp_in_window(const struct tcp_conn *c, const struct tcp_seg *seg,
+			  uint32_t expect)
+{
+	uint32_t oldest = c->rcv_nxt - ((uint32_t)UINT16_MAX << c->our_ws);
+
+	if (SEQ_GT(seg->seq, c->rcv_adv) && SEQ_GT(seg->seq, expect))
+		return false;
+	return SEQ_GE(seg->seq + seg->len, oldest);
+}
+
+/* The ACK that ends opening. Return: false if it does not (RST, 3.10.7.4) */
+static bool tcp_input_opened(struct tcp *tcp, struct tcp_conn *c,
+			     const struct packet_group *g,
+			     const struct tcp_seg *seg)
+{
+	if (seg->ack != c->isn + 1) {
+		tcp->stats.bad_ack++;
+		tcp_send_rst(tcp, g, seg);
+		return false;
+	}
+	c->snd_una = c->snd_nxt = c->snd_max = c->isn + 1;
+	c->flags |= TCP_MORE;
+	tcp_event(c, TCP_EV_SYN_ACKED);
+	tcp_timer_restart(tcp, c);
+	return true;
+}
+
+/* Neither of bytes never sent, nor older than any segment can be that is still
+ * on its way (RFC 5961 5.2)
+ */
+static bool tcp_ack_ok(const struct tcp_conn *c, uint32_t ack)
+{
+	return SEQ_LE(ack, c->snd_max) &&
+	       SEQ_GE(ack, c->snd_una - c->snd_wnd_max);
+}
+
+/**
  * tcp_acceptable() - Flags and sequence numbers of a segment
  * @tcp:	TCP
  * @c:		Connection
- * @seg:	Segment
+ * @g:		Group it is of
+ * @seg:	Segment; a SYN that was expected is taken out
  * @expect:	Next sequence number in this batch
  *
  * Return: true if its ACK and payload are to be looked at
  */
 static bool tcp_acceptable(struct tcp *tcp, struct tcp_conn *c,
-			   const struct tcp_seg *seg, uint32_t expect)
+			   const struct packet_group *g, struct tcp_seg *seg,
+			   uint32_t expect)
 {
 	if (seg->flags & TH_RST) {
 		tcp_input_rst(tcp, c, seg, expect);
 		return false;
 	}
-	if (seg->flags & TH_SYN) {
-		tcp_input_syn(tcp, c, seg);
+	if (seg->flags & TH_SYN && !tcp_input_syn(tcp, c, seg))
+		return false;
+	if (!tcp_in_window(c, seg, expect)) {
+		tcp->stats.out_of_window++;
+		tcp_challenge(tcp, c);
 		return false;
 	}
 	if (!(seg->flags & TH_ACK))
 		return false;
-	if (c->st.phase == PHASE_SYN_RCVD) {
-		if (seg->ack != c->isn + 1) {
-			tcp->stats.bad_segment++;
-			return false;
-		}
-		c->snd_una = c->snd_nxt = c->snd_max = c->isn + 1;
-		c->flags |= TCP_MORE;
-		tcp_event(c, TCP_EV_SYN_ACKED);
-		tcp_timer_restart(tcp, c);
-	}
-	if (SEQ_GT(seg->ack, c->snd_max)) { /* of bytes never sent */
-		tcp_challenge(tcp, c);
+	if (c->st.phase == PHASE_SYN_RCVD && !tcp_input_opened(tcp, c, g, seg))
 		return false;
-	}
-	if (SEQ_GT(seg->seq, c->rcv_adv) && SEQ_GT(seg->seq, expect)) {
-		tcp->stats.out_of_window++;
-		c->flags |= TCP_ACK_DUE;
+	if (!tcp_ack_ok(c, seg->ack)) {
+		tcp->stats.bad_ack++;
+		tcp_challenge(tcp, c);
 		return false;
 	}
 	return true;
@@ -285,6 +335,8 @@ static void tcp_input_ack(struct tcp *tcp, struct tcp_conn *c,
 	if (wnd && !c->snd_wnd)
 		tcp_timer_restart(tcp, c);
 	c->snd_wnd = wnd;
+	if (wnd > c->snd_wnd_max)
+		c->snd_wnd_max = wnd;
 }
 
 /**
@@ -436,7 +488,7 @@ static bool tcp_input_segs(struct tcp *tcp, struct tcp_conn *c,
 	for (p = g->first; p; p = p->next) {
 		if (!tcp_seg_parse(tcp, p, g, &seg))
 			continue;
-		if (!tcp_acceptable(tcp, c, &seg, rx->expect)) {
+		if (!tcp_acceptable(tcp, c, g, &seg, rx->expect)) {
 			if (c->st.phase == PHASE_CLOSED)
 				return false;
 			continue;
@@ -444,6 +496,8 @@ static bool tcp_input_segs(struct tcp *tcp, struct tcp_conn *c,
 		if (seg.seq == c->rcv_nxt - 1 && seg.len <= 1 &&
 		    !(seg.flags & TH_FIN) && rx->expect == c->rcv_nxt)
 			tcp_asked(tcp, c);
+		else if (!seg.len && SEQ_LT(seg.seq, c->rcv_nxt))
+			tcp_challenge(tcp, c); /* old: not acceptable */
 		tcp_input_ack(tcp, c, rx, &seg);
 		if (!(seg.len || seg.flags & TH_FIN))
 			continue;
@@ -497,6 +551,8 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 		return;
 	tcp_collect_late(c, &rx);
 	tcp_input_acked(tcp, c, &rx);
+	if (c->st.phase == PHASE_SYN_RCVD && c->flags & TCP_ACK_DUE)
+		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);
 	if (c->st.phase != PHASE_ESTABLISHED)
 		return;
 	rx.request &= rx.nbytes && rx.nbytes < c->mss;

@@ -9,7 +9,7 @@
 enum tcp_phase {
 	PHASE_NEW,         /* slot just taken */
 	PHASE_CONNECTING,  /* the guest's SYN made us connect to the host */
-	PHASE_SYN_RCVD,    /* connected: SYN-ACK sent to the guest */
+	PHASE_SYN_RCVD,    /* SYN-ACK sent to the guest */
 	PHASE_SYN_SENT,    /* accepted from the host: SYN sent to the guest */
 	PHASE_ESTABLISHED, /* both handshakes are done; FIN bits count */
 	PHASE_CLOSED,      /* nothing left to do but to free it */
@@ -29,6 +29,7 @@ enum tcp_event {
 	TCP_EV_SYN,       /* SYN from the guest, connect() started */
 	TCP_EV_ACCEPT,    /* connection from the host, SYN sent */
 	TCP_EV_CONNECTED, /* connect() done, SYN-ACK sent */
+	TCP_EV_CROSSED,   /* SYN of the guest instead of an answer to ours */
 	TCP_EV_SYN_ACKED, /* the guest acknowledged our SYN */
 	TCP_EV_GUEST_FIN, /* FIN of the guest in order */
 	TCP_EV_EOF,       /* end of data of the socket */
