@@ -94,6 +94,7 @@ enum tcp_flag {
  * @rcv_adv:	Right edge of the window announced, never moved left
  * @ack_lag:	Bytes before @rcv_nxt not acknowledged yet, and
  * @ack_last:	the last acknowledgement then: see tcp_lag()
+ * @careful:	Bytes inside the window were refused before: promise less
  * @rcv_wnd:	Size of the window when it was last looked up, bytes
  *
  * @base:	Since when the present deadline runs, ms
@@ -109,6 +110,7 @@ struct tcp_conn {
 	uint8_t retries;
 	uint16_t flags;
 	uint8_t dup_acks;
+	bool careful;
 	uint8_t guest_ws, our_ws;
 	uint16_t mss;
 	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wnd_max, snd_wl1;

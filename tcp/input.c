@@ -458,6 +458,7 @@ static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 		 */
 		tcp->stats.partial_send++;
 		c->flags |= TCP_PARTIAL;
+		c->careful = true;
 		rx->fin = false;
 		tcp_want_out(tcp, c);
 	} else {

@@ -7,6 +7,10 @@
  * and a quarter covers that for all but tiny writes. SO_MEMINFO tells both the
  * (autotuned) size and what is queued.
  *
+ * Where the kernel holds the queue in small pieces, as for a far end with a tiny
+ * window, the quarter is not enough. Then bytes are refused, once: from then on
+ * that connection's window is half of the free buffer.
+ *
  * The right edge never moves left (RFC 9293 3.8.6). When less than a third of
  * the buffer is free, EPOLLOUT is asked for: its condition is just that third
  * (sk_stream_is_writeable() in Linux), and its event opens the window again.
@@ -73,7 +77,7 @@ void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
 /* Move the right edge for a send buffer of @size of which @free is free */
 static void tcp_window_set(struct tcp_conn *c, uint32_t free, uint32_t size)
 {
-	uint32_t wnd = free / 4 * 3;
+	uint32_t wnd = free / 4 * (c->careful ? 2 : 3);
 
 	if (wnd > TCP_WINDOW_MAX)
 		wnd = TCP_WINDOW_MAX;
