@@ -226,7 +226,8 @@ static uint8_t *build(const struct env_conn *c, const struct env_tx *tx,
 			     .dest = htons(c->pport),
 			     .seq = htonl(tx->seq),
 			     .ack_seq = htonl(tx->ack),
-			     .window = htons(tx->wnd) };
+			     .window = htons(tx->wnd),
+			     .urg_ptr = htons(tx->urg) };
 	uint8_t *p = malloc(hlen + tx->len);
 	uint16_t sum;
 

@@ -74,7 +74,7 @@ struct env_conn {
 struct env_tx {
 	uint32_t seq, ack;
 	uint8_t flags;
-	uint16_t wnd;
+	uint16_t wnd, urg;
 	const uint8_t *opts;
 	size_t optlen; /* multiple of 4 */
 	const void *data;
