@@ -380,6 +380,16 @@ static void splice_run(struct tcp *tcp, struct tcp_splice *c)
 
 static bool retarget(struct tcp *tcp, struct tcp_splice *c);
 
+/* Did a socket receive anything? Then it was connected, whatever it is now. To
+ * receive would take the error that says why it failed.
+ */
+static bool heard(int fd)
+{
+	int n = 0;
+
+	return !ioctl(fd, FIONREAD, &n) && n > 0;
+}
+
 void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events)
 {
 	struct tcp *tcp = ctx;
@@ -403,8 +413,8 @@ void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events)
 	if (s == TGTSIDE && !c->connected) {
 		if (events & EPOLLHUP)
 			events |= EPOLLERR;
-		else if (events & EPOLLOUT)
-			c->connected = true;
+		c->connected = events & EPOLLERR ? heard(c->fd[s])
+						 : events & EPOLLOUT;
 	}
 	if (events & EPOLLERR) {
 		if (s == TGTSIDE && !c->connected && retarget(tcp, c))
