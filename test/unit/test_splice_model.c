@@ -43,7 +43,7 @@
 #define SLOTS    64
 #define PAGE     4096
 #define EVENTS   16
-#define QUIET    500  /* turns without progress: it stands still */
+#define QUIET    300  /* turns without progress: it stands still */
 #define FD_FIRST 1000 /* no descriptor of the real kernel's */
 
 enum kind { FREE, SOCK, PIPE_RD, PIPE_WR };
@@ -88,7 +88,7 @@ static struct k_fd {
 static struct k_sock socks[CONNS * 2];
 static struct k_pipe pipes[FDS];
 static unsigned nsocks, next_pipe, seed_now;
-static bool no_pipes, small_pipes;
+static bool no_pipes, small_pipes, settling;
 static uint64_t steps;
 
 static struct loop loop;
@@ -561,7 +561,7 @@ static void turn(void)
 	}
 	for (i = 0; i < n; i++) {
 		/* a slot given back may be somebody else's by the next event */
-		if (nsocks < CONNS * 2 && chance(5))
+		if (!settling && nsocks < CONNS * 2 && chance(5))
 			open_one();
 		tcp_splice_event(&env_tcp, ev[i].ref, ev[i].events);
 	}
@@ -606,30 +606,51 @@ static void one_step(unsigned resets)
 	}
 }
 
-/* All read what comes, and end: so must everything else */
-static void settle(void)
+/* All read what comes, until nothing moves any more */
+static void drain(void)
 {
 	uint64_t moved, before = 0;
-	unsigned i, n, quiet = 0;
+	unsigned i, quiet = 0;
 
-	no_pipes = false;
-	for (n = 0; quiet < QUIET && (flows.used || n < 10); n++) {
+	for (quiet = 0; quiet < QUIET && flows.used; quiet++) {
 		moved = 0;
-		for (i = 0; i < nsocks; i++)
-			moved += socks[i].taken + socks[i].got;
-		quiet = moved == before ? quiet + 1 : 0;
-		before = moved;
 		for (i = 0; i < nsocks; i++) {
 			net_answers(&socks[i]);
 			prog_reads(&socks[i], UINT32_MAX);
-			if (n > 5)
-				prog_ends(&socks[i]);
+			moved += socks[i].taken + socks[i].got;
 		}
 		turn();
 		loop.now += 4;
+		if (moved != before)
+			quiet = 0;
+		before = moved;
 	}
 	for (i = 0; i < nsocks; i++)
 		prog_reads(&socks[i], UINT32_MAX);
+}
+
+/* Without an end or an error to wake anybody up, all must have arrived. Then
+ * both programs end, and so must everything else.
+ */
+static void settle(void)
+{
+	unsigned i;
+
+	no_pipes = false;
+	settling = true;
+	drain();
+	for (i = 0; i < nsocks; i++) {
+		const struct k_sock *s = &socks[i], *o = &socks[i ^ 1];
+
+		if (!any_reset(s) && !s->dead && !o->dead &&
+		    o->got != s->arrived)
+			FAIL("socket %u: forgotten at %llu of %llu bytes", i,
+			     (unsigned long long)o->got,
+			     (unsigned long long)s->arrived);
+	}
+	for (i = 0; i < nsocks; i++)
+		prog_ends(&socks[i]);
+	drain();
 }
 
 static void judge(void)
@@ -695,6 +716,7 @@ static void one_run(unsigned seed)
 	for (i = 0; i < 10; i++)
 		rnd(1);
 	nsocks = 0;
+	settling = no_pipes = false;
 	loop.now = 1;
 	wheel_init(&loop.wheel, loop.now);
 	while (npool)
