@@ -65,7 +65,9 @@ static struct run {
 	uint32_t snd_edge;
 	uint64_t rto_at;
 	unsigned dups, backoff, timeouts;
-	bool over; /* told by RST that it is over */
+	bool sws, forced; /* sends no slivers; but now it does */
+	uint32_t wnd_max; /* largest window of ours */
+	bool over;        /* told by RST that it is over */
 	/* peer */
 	size_t peer_sent, peer_read;
 	bool peer_fin, peer_eof;
@@ -128,6 +130,14 @@ static void guest_acks(void)
 	guest_segment(0, r.nxt, 0);
 }
 
+/* Does the window leave room for a segment worth sending? Not less than a full
+ * one, the last, or half the largest window (RFC 9293 3.8.6.2.1)
+ */
+static bool worth(size_t left, size_t len)
+{
+	return !r.sws || r.forced || left >= len || left >= r.wnd_max / 2;
+}
+
 /* Send from @r.nxt what the window allows */
 static void guest_sends(void)
 {
@@ -139,6 +149,9 @@ static void guest_sends(void)
 		if ((int32_t)left <= 0)
 			break;
 		len = len > mss ? mss : len;
+		if (!worth(left, len))
+			break;
+		r.forced = false;
 		len = len > left ? left : len;
 		if (len > 1 && chance(20))
 			len = 1 + rnd((unsigned)len);
@@ -179,6 +192,8 @@ static void guest_takes_ack(const struct env_rx *rx)
 	}
 	if ((int32_t)(edge - r.snd_edge) > 0)
 		r.snd_edge = edge;
+	if (edge - rx->ack > r.wnd_max)
+		r.wnd_max = edge - rx->ack;
 }
 
 static void guest_takes(const struct env_rx *rx, const uint8_t *data)
@@ -245,20 +260,20 @@ static void guest_lives(void)
 		guest_acks();
 	if (r.rto_at && env.loop.now >= r.rto_at) {
 		r.timeouts++;
+		r.forced = true;
 		r.backoff = r.backoff < 6 ? r.backoff + 1 : 6;
 		r.nxt = r.una;
 		r.dups = 0;
 		r.rto_at = env.loop.now + ((uint64_t)GUEST_RTO << r.backoff);
 	}
-	/* closed window: ask */
-	if (!r.rto_at && r.nxt <= r.to_peer &&
-	    (int32_t)(r.snd_edge - (r.c.isn + 1 + (uint32_t)r.nxt)) <= 0)
+	/* closed window, or as good as closed: ask */
+	if (r.nxt <= r.to_peer)
+		guest_sends();
+	if (!r.rto_at && r.nxt <= r.to_peer)
 		r.rto_at = env.loop.now + 5000;
 	if (r.rto_at && r.nxt == r.una && r.max == r.una &&
 	    env.loop.now + 10 >= r.rto_at)
 		guest_segment(0, r.nxt - 1, 0);
-	if (r.nxt <= r.to_peer)
-		guest_sends();
 }
 
 static bool peer_lives(void)
@@ -399,6 +414,7 @@ static void setup(unsigned seed)
 	r.reorder = links[seed % 4].reorder;
 	r.lossy = seed % 4;
 	r.delay = chance(50) ? 0 : rnd(10);
+	r.sws = chance(70);
 	r.to_guest = chance(10) ? 0 : rnd(STREAM_MAX);
 	r.to_peer = chance(10) ? 0 : rnd(STREAM_MAX);
 	r.rcvbuf = 4000 + rnd(200000);
@@ -406,7 +422,11 @@ static void setup(unsigned seed)
 	r.snd_edge = r.c.snd;
 	r.wnd = 0;
 	if (chance(30))
-		sock_set_int(env_flow()->fd, SOL_SOCKET, SO_SNDBUF, 20000);
+		sock_set_int(env_flow()->fd, SOL_SOCKET, SO_SNDBUF,
+			     (int)(10000 + rnd(200000)));
+	if (chance(30))
+		sock_set_int(r.c.fd, SOL_SOCKET, SO_RCVBUF,
+			     (int)(2000 + rnd(100000)));
 	guest_acks();
 	guest_segment(0, r.nxt - 1, 0); /* what is our window? */
 }
