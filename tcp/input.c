@@ -228,7 +228,9 @@ static bool tcp_acceptable(struct tcp *tcp, struct tcp_conn *c,
 	}
 	if (seg->flags & TH_SYN && !tcp_input_syn(tcp, c, seg))
 		return false;
-	if (!tcp_in_window(c, seg, expect)) {
+	/* Nothing was received yet that could be repeated but the SYN */
+	if (!tcp_in_window(c, seg, expect) ||
+	    (c->st.phase == PHASE_SYN_RCVD && SEQ_LT(seg->seq, c->rcv_nxt))) {
 		tcp->stats.out_of_window++;
 		tcp_challenge(tcp, c);
 		return false;
