@@ -12,7 +12,7 @@
 
 #include "test/fake/tcp_env.h"
 
-static uint8_t pattern[1 << 22], got[1 << 22];
+static uint8_t pattern[1 << 23], got[1 << 23];
 
 static int start(void **state)
 {
