@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tap backend in memory: tests put frames in and look at those that come out */
+/* Tap backend in memory: tests put frames in and look at those that come out
+ *
+ * TAP_MEM_DUMP=FILE in the environment appends all that come out to a file, for
+ * test_scapy.c.
+ */
 #ifndef FAKE_TAP_MEM_H
 #define FAKE_TAP_MEM_H
 
