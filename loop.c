@@ -6,6 +6,8 @@
  * the tap. The time is read once a turn. There is no timer descriptor: the
  * wheel tells how long epoll_wait(2) may sleep, so an idle process sleeps for
  * ever.
+ *
+ * #syscalls epoll_pwait epoll_ctl clock_gettime(0=CLOCK_MONOTONIC)
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -98,7 +100,7 @@ int loop_turn(struct loop *loop, int timeout)
 	if (wait < 0 || (timeout >= 0 && timeout < wait))
 		wait = timeout;
 
-	n = epoll_wait(loop->epfd, ev, LOOP_EVENTS, wait);
+	n = epoll_pwait(loop->epfd, ev, LOOP_EVENTS, wait, NULL);
 	if (n < 0) {
 		if (errno != EINTR)
 			return -errno;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* pasta: create or join the target namespace, run the command, see its end
+/* pasta: create or join the target namespace, run the command
  *
  * Which of our steps comes before which is ruled by who may do what when:
  *
@@ -28,24 +28,8 @@
  *  4. pasta_tap(), pasta_configure(): /dev/net/tun is still there to be opened.
  *
  *  5. isolation_prefork(), the fork if in background, netns_start(),
- *     isolation_postfork(), pasta_watch(), pasta_go().
- *
- * The end of the target is noticed at once: of our command by SIGCHLD; of a
- * process by its pidfd; of a namespace bound to a path by the mount table, as
- * /proc/self/mountinfo signals changes. It is that of the mount namespace we were
- * started in, which it keeps alive. A namespace is found at a mount point or
- * below /proc, nowhere else, and who removes the name of a mount point unmounts
- * it (unlink(2) in any mount namespace). So we need no inotify, of which a user
- * has few instances, and whose last close waits for some milliseconds.
- *
- * No event tells that a descriptor was closed (/proc/PID/fd/N) or that a thread
- * has ended (/proc/PID/task/TID/ns/net), and the table may be another one than
- * that of the path (/proc/PID/root/...), or not to be had, as are pidfds before
- * Linux 5.3. Then we look, every PASTA_POLL_MS: a system call of 1 us each time.
- *
- * Who waits for us to leave waits for ports and for the end of the process.
- * Listening sockets are closed first (passt.c); what takes the kernel long, to
- * take down the tap device, is left to it (close_later()).
+ *     isolation_postfork(), pasta_watch() (pasta_watch.c), isolation_filter(),
+ *     pasta_go().
  *
  * The command is not process 1 of its PID namespace: the kernel denies that one
  * every signal it has not asked for, even those it sends itself to end as it
@@ -62,7 +46,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -76,13 +59,9 @@
 #include "pasta.h"
 #include "lib/caps.h"
 #include "lib/fdio.h"
-#include "lib/lineread.h"
 #include "lib/log.h"
 
 #define NETNS_RUN_DIR "/run/netns/" /* of ip-netns(8) */
-
-#define PASTA_POLL_MS 25   /* looks at a target without events */
-#define PASTA_TERM_MS 1000 /* for the command to follow SIGTERM */
 
 /* Symbolic links followed to find a path below /proc, as the kernel's limit */
 #define LINKS_MAX 40
@@ -90,9 +69,6 @@
 /* Status of a command that cannot be executed, see sh(1) */
 #define EXIT_NOEXEC   126
 #define EXIT_NOTFOUND 127
-
-/* What an EPOLL_NETNS reference is of: its id */
-enum pasta_event { WATCH_PID, WATCH_MOUNTS };
 
 /*
  * Finding the target
@@ -365,7 +341,9 @@ static int tty_find(void)
 	return -1;
 }
 
-/* Bring our process group to the foreground of a terminal, from wherever */
+/* Bring our process group to the foreground of a terminal, from wherever: what
+ * does so in the background gets SIGTTOU, unless it blocks it
+ */
 static void tty_take(int fd)
 {
 	sigset_t set, old;
@@ -430,14 +408,6 @@ static int execute(const struct pasta_opts *o)
 	dprintf(STDERR_FILENO, "pasta: cannot execute $SHELL, %s: %s\n", shell,
 		errstr(e));
 	return e == ENOENT ? EXIT_NOTFOUND : EXIT_NOEXEC;
-}
-
-/* Is the process group in the foreground of a terminal gone? */
-static bool tty_orphaned(int fd)
-{
-	pid_t pgrp = fd < 0 ? -1 : tcgetpgrp(fd);
-
-	return pgrp > 0 && kill(-pgrp, 0) && errno == ESRCH;
 }
 
 /* The process that becomes the command. */
@@ -583,6 +553,7 @@ int pasta_open(struct pasta *p)
 {
 	const struct pasta_opts *o = p->opts;
 	char path[PATH_MAX];
+	struct stat ns;
 	int rc = 0;
 
 	if (o->spawn) {
@@ -594,6 +565,11 @@ int pasta_open(struct pasta *p)
 		p->netns->fd = rc ? rc : ns_open(AT_FDCWD, path, CLONE_NEWNET);
 		if (p->netns->fd < 0)
 			return ns_error("network", o->netns, p->netns->fd);
+	}
+
+	if (!fstat(p->netns->fd, &ns)) {
+		p->ns_dev = ns.st_dev;
+		p->ns_ino = ns.st_ino;
 	}
 
 	rc = netns_call(p->netns, nothing, NULL);
@@ -614,173 +590,4 @@ void pasta_go(struct pasta *p)
 		debug("The command is gone before it began");
 	close(p->go);
 	p->go = -1;
-}
-
-/*
- * The end of the target
- */
-
-/* Does the mount table we were started with still show the namespace? */
-static bool still_mounted(const struct pasta *p)
-{
-	struct lineread lr;
-	char want[64], *line;
-	struct stat st;
-
-	if (fstat(p->netns->fd, &st) || lseek(p->mounts, 0, SEEK_SET))
-		return true;
-	snprintf(want, sizeof(want), " net:[%llu] ",
-		 (unsigned long long)st.st_ino);
-	lineread_init(&lr, p->mounts);
-	while (lineread_next(&lr, &line) >= 0) {
-		if (strstr(line, want))
-			return true;
-	}
-	return false;
-}
-
-/* Is there a name in a directory below /proc? What it leads to is not for our
- * eyes any more, and a descriptor may have been used again
- */
-static bool name_there(int dir, const char *name)
-{
-	struct stat st;
-
-	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) ||
-	       (errno != ENOENT && errno != ESRCH);
-}
-
-/* Is the target there? */
-static bool target_there(const struct pasta *p)
-{
-	struct stat now, ours;
-
-	if (p->procdir >= 0)
-		return name_there(p->procdir, "ns") &&
-		       (p->dir < 0 || name_there(p->dir, p->name));
-	if (p->dir < 0)
-		return true;
-	if (!fstatat(p->dir, p->name, &now, 0))
-		return fstat(p->netns->fd, &ours) ||
-		       (now.st_dev == ours.st_dev && now.st_ino == ours.st_ino);
-	if (errno == ENOENT || errno == ESRCH || errno == ENOTDIR)
-		return false;
-	/* Not for our eyes, now that we are somebody else */
-	return p->mounts < 0 || still_mounted(p);
-}
-
-/* Follow the target */
-static void target_gone(struct pasta *p)
-{
-	info("The namespace is gone, so are we");
-	p->gone = true;
-	loop_quit(p->loop, EXIT_SUCCESS);
-}
-
-/* Quit if the target is gone. Return: it is there */
-static bool target_check(struct pasta *p)
-{
-	if (target_there(p))
-		return true;
-	target_gone(p);
-	return false;
-}
-
-/* Register one of the descriptors. Return: is it of use? */
-static bool watch_add(struct pasta *p, int fd, uint32_t events,
-		      enum pasta_event id)
-{
-	union epoll_ref ref = { .type = EPOLL_NETNS, .id = id };
-
-	return fd >= 0 && !loop_add(p->loop, fd, events, ref);
-}
-
-int pasta_watch(struct pasta *p)
-{
-	bool told;
-
-	if (p->opts->spawn || p->opts->no_netns_quit)
-		return 0;
-	if (p->procdir < 0 && p->dir < 0) {
-		warn("No means to notice the end of the namespace");
-		return 0;
-	}
-
-	if (p->procdir >= 0)
-		told = watch_add(p, p->pidfd, EPOLLIN, WATCH_PID) && p->dir < 0;
-	else
-		told = p->mounts >= 0 && still_mounted(p) &&
-		       watch_add(p, p->mounts, EPOLLPRI, WATCH_MOUNTS);
-	/* Gone while we were busy setting up: quits in the first turn */
-	if (target_check(p) && !told) {
-		debug("Looking for the namespace every %i ms", PASTA_POLL_MS);
-		loop_arm(p->loop, &p->poll, PASTA_POLL_MS);
-	}
-	return 0;
-}
-
-void pasta_netns_event(void *ctx, union epoll_ref ref, uint32_t events)
-{
-	struct pasta *p = ctx;
-
-	(void)events;
-	if (ref.id == WATCH_PID)
-		target_gone(p);
-	else
-		target_check(p);
-}
-
-void pasta_signal(struct pasta *p, int sig, bool from_tty)
-{
-	if (!p->child) {
-		loop_quit(p->loop, EXIT_SUCCESS);
-		return;
-	}
-
-	/* Of a terminal that hangs up only the leader of its session hears */
-	if (from_tty && sig != SIGHUP)
-		return;
-	if (sig != SIGHUP)
-		sig = SIGTERM;
-	kill(p->child, p->ending ? SIGKILL : sig);
-	kill(p->child, SIGCONT);
-	p->ending = true;
-	loop_arm(p->loop, &p->poll, PASTA_TERM_MS);
-}
-
-bool pasta_timer(struct pasta *p, struct wtimer *t)
-{
-	if (t != &p->poll)
-		return false;
-	if (p->ending) {
-		if (p->child)
-			kill(p->child, SIGKILL);
-	} else if (target_check(p)) {
-		loop_arm(p->loop, &p->poll, PASTA_POLL_MS);
-	}
-	return true;
-}
-
-void pasta_sigchld(struct pasta *p)
-{
-	siginfo_t si = { .si_pid = 0 };
-	int status;
-
-	if (!p->child)
-		return;
-	if (waitid(P_PID, (id_t)p->child, &si, WEXITED | WNOHANG) || !si.si_pid)
-		return;
-
-	p->child = 0;
-	p->gone = true;
-	/* Whoever runs us expects to be in the foreground afterwards, as we were */
-	if (tty_orphaned(p->tty))
-		tty_take(p->tty);
-	if (p->ending)
-		status = EXIT_SUCCESS;
-	else if (si.si_code == CLD_EXITED)
-		status = si.si_status;
-	else
-		status = 128 + si.si_status;
-	loop_quit(p->loop, status);
 }

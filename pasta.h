@@ -43,7 +43,7 @@ struct pasta_opts {
  * @child:	PID of the command's init process, or with --no-pidns of the
  *		command; 0: none
  * @pidfd:	Of the target process, -1: none or not supported
- * @procdir:	/proc/PID of the target process, -1: none
+ * @procdir:	/proc/PID of the target process, -1: none, or done with
  * @mounts:	mountinfo of the namespace we were started in, or -1
  * @dir:	Directory of the namespace path, or -1; not of /proc/PID/ns
  * @name:	Name of the namespace in it
@@ -53,6 +53,8 @@ struct pasta_opts {
  * @ending:	We were asked to end, the command with us
  * @gone:	The target, or the command, has gone before us
  * @tty:	Descriptor of the terminal whose foreground we started in, or -1
+ * @pgrp:	Our process group
+ * @ns_dev, @ns_ino: Which the network namespace is; 0: unknown
  */
 struct pasta {
 	const struct pasta_opts *opts;
@@ -67,6 +69,9 @@ struct pasta {
 	struct wtimer poll;
 	bool ending, gone;
 	int tty;
+	pid_t pgrp;
+	dev_t ns_dev;
+	ino_t ns_ino;
 };
 
 /**
@@ -117,6 +122,8 @@ int pasta_configure(struct pasta *p, const struct guest *guest,
 /**
  * pasta_watch() - Notice the end of the target
  * @p:		Pasta, from pasta_open()
+ *
+ * Before the system call filter: all that tells of the target is asked for.
  *
  * Return: 0, or -errno after a message
  */

@@ -32,6 +32,11 @@
  *
  * RFCs: 9293 (TCP), 7323 (window scale), 5681 and 6582 (fast retransmit), 6298
  * (timers), 5961 (blind attacks), 6528 (initial sequence numbers).
+ *
+ * #syscalls accept4 getsockname close
+ * #syscalls socket(0=AF_INET,1&0xf=SOCK_DGRAM,2=IPPROTO_UDP)
+ * #syscalls setsockopt(1=SOL_SOCKET,2=SO_OOBINLINE/SO_PEEK_OFF)
+ * #syscalls setsockopt(1=IPPROTO_TCP,2=TCP_NODELAY)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -621,10 +626,8 @@ static void tcp_refuse_accept(struct tcp *tcp, int listener)
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		sock_close_rst(fd);
-	/* Of something that is there for ever: a copy of the listener would
-	 * keep it bound, and watched, after it is closed
-	 */
-	tcp->spare_fd = dup(tcp->loop->epfd);
+	/* Opening and copying something is nothing else we ever do: a socket */
+	tcp->spare_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
 }
 
 void tcp_listen_event(void *ctx, union epoll_ref ref, uint32_t events)

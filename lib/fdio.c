@@ -104,6 +104,18 @@ int write_file(const char *path, const char *text)
 	return rc;
 }
 
+/* Sockets of close_later() */
+static int later[2] = { -1, -1 };
+
+int close_later_init(void)
+{
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, later))
+		return -errno;
+	return 0;
+}
+
+/* #syscalls:pasta sendmsg close */
+
 void close_later(int fd)
 {
 	union {
@@ -116,21 +128,18 @@ void close_later(int fd)
 			     .msg_control = control.buf,
 			     .msg_controllen = sizeof(control.buf) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
-	int pair[2], files[2];
+	int files[2] = { later[1], fd };
 
-	if (!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair)) {
-		files[0] = pair[1];
-		files[1] = fd;
+	if (later[0] >= 0) {
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(sizeof(files));
 		memcpy(CMSG_DATA(c), files, sizeof(files));
 		/* If it fails, it is closed as usual */
-		(void)!sendmsg(pair[0], &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-		close(fd);
-		close(pair[1]);
-		close(pair[0]);
-		return;
+		(void)!sendmsg(later[0], &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+		close(later[1]);
+		close(later[0]);
+		later[0] = later[1] = -1;
 	}
 	close(fd);
 }

@@ -45,10 +45,17 @@ unsigned long read_file_uint(const char *path, unsigned index,
 int write_file(const char *path, const char *text);
 
 /**
+ * close_later_init() - Have what close_later() takes, while it can be had
+ *
+ * Return: 0, or -errno: then files are closed as usual
+ */
+int close_later_init(void);
+
+/**
  * close_later() - Have the kernel close a file once we are gone
  * @fd:		Descriptor, closed
  *
- * The last close of some files takes long: that of a tap device waits for all
+ * Once after each close_later_init(). The last close of some files takes long: that of a tap device waits for all
  * processors, and for whoever changes network devices at that moment. Here it
  * happens in the kernel's own time, usually within milliseconds, while this
  * process ends. The file is handed to a UNIX socket which waits in its own

@@ -10,7 +10,8 @@
  * A log file that is full loses about the oldest 30 % of it, at whole lines;
  * its first line, which tells who writes it, is kept and marked.
  *
- * #syscalls write sendto lseek pread64 pwrite64 ftruncate clock_gettime
+ * #syscalls write lseek pread64 pwrite64 ftruncate
+ * #syscalls clock_gettime(0=CLOCK_MONOTONIC)
  */
 
 #include "lib/log.h"
@@ -173,7 +174,7 @@ static void log_to_socket(int prio, const char *text)
 	if ((size_t)n >= sizeof(line))
 		n = sizeof(line) - 1;
 	/* A reader that is slow or gone costs the message, never a wait */
-	(void)!send(sink.sock_fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)!write(sink.sock_fd, line, (size_t)n);
 }
 
 /* The text alone, or after the time if there is much of it */
@@ -196,7 +197,7 @@ static void log_to_stderr(const char *text)
 static int log_connect(void)
 {
 	struct sockaddr_un sun = { AF_UNIX, LOG_SOCKET };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;

@@ -136,10 +136,12 @@ void nl_msg_nest_end(struct nl_msg *msg, size_t mark)
 /* Hand bytes to the kernel; a netlink send is whole or fails */
 static int nl_send(struct nl_sock *nl, const void *buf, size_t len)
 {
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	do
-		n = send(nl->fd, buf, len, MSG_NOSIGNAL);
+		n = sendmsg(nl->fd, &mh, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;

@@ -21,6 +21,9 @@
  * A guest that uses little of its window, as in request and response, does not
  * make us ask each time: while more than half of the last window is left, the
  * edge stays where it is.
+ *
+ * #syscalls getsockopt(1=SOL_SOCKET,2=SO_MEMINFO/SO_SNDBUF)
+ * #syscalls ioctl(1=SIOCOUTQ) ppoll
  */
 #include <errno.h>
 #include <linux/sock_diag.h>
@@ -109,9 +112,10 @@ void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c)
 	if (!tcp_sndbuf(tcp, c->fd, &free, &size))
 		return;
 	if (free < size / 3) {
+		static const struct timespec now = { 0, 0 };
 		struct pollfd p = { c->fd, POLLOUT, 0 };
 
-		if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		if (ppoll(&p, 1, &now, NULL) != 1 || !(p.revents & POLLOUT))
 			return; /* the event is old, there will be another */
 		free = size / 3;
 	}

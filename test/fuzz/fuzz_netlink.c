@@ -3,7 +3,7 @@
  *
  * The first byte chooses a question, the second one the family; the rest are
  * datagrams, the length before each, 16 bits, least significant byte first. The
- * program's recvmsg() and send() are these here: no system call is made, and
+ * program's recvmsg() and sendmsg() are these here: no system call is made, and
  * what is in a buffer behind a datagram is poisoned. Requests are numbered from
  * 1 on; a message with number 0 is given that of the last request.
  */
@@ -34,10 +34,11 @@ static size_t rx_len;
 static uint32_t seq;
 static struct iovec poisoned;
 
-ssize_t send(int fd, const void *buf, size_t len, int flags)
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
+	const void *buf = m->msg_iov->iov_base;
 	const struct nlmsghdr *h = buf;
-	size_t off;
+	size_t off, len = m->msg_iov->iov_len;
 
 	(void)fd;
 	(void)flags;

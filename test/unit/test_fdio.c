@@ -116,6 +116,7 @@ static void test_close_later(void **state)
 	(void)state;
 	assert_false(pipe(p));
 	lowest = p[1];
+	assert_int_equal(close_later_init(), 0);
 	close_later(p[1]);
 	/* All descriptors it took are free again */
 	assert_int_equal(open("/dev/null", O_RDONLY), lowest);
