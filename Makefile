@@ -32,9 +32,23 @@ ifeq ($(STATIC),1)
 flavour	:= $(flavour)-static
 LDFLAGS	+= -static
 endif
+# SECCOMP: what becomes of a system call that is not allowed. trap: a message,
+# then the end; kill: the end; off: there is no filter, as sanitizers want it.
+SECCOMP ?= $(if $(SANFLAGS),off,trap)
+ifeq ($(SECCOMP),kill)
+flavour	:= $(flavour)-kill
+FILTER	:= -DSECCOMP_KILL
+else ifeq ($(SECCOMP),off)
+FILTER	:= -DSECCOMP_OFF
+ifeq ($(SANFLAGS),)
+flavour	:= $(flavour)-unfiltered
+endif
+else ifneq ($(SECCOMP),trap)
+$(error SECCOMP=$(SECCOMP): trap, kill or off)
+endif
 O	:= build/$(flavour)
 
-override CPPFLAGS += -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
+override CPPFLAGS += -I. -I$(O) -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(FILTER)
 BASE	:= -std=c11 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
 	   -Wmissing-prototypes -Wformat=2 -fno-strict-aliasing -pthread \
 	   $(SANFLAGS)
@@ -49,10 +63,10 @@ SRCS	:= $(filter-out qrap.c,$(wildcard *.c lib/*.c wire/*.c tap/*.c nl/*.c \
 	     tcp/*.c udp/*.c fwd/*.c conf/*.c))
 OBJS	:= $(SRCS:%.c=$(O)/%.o)
 LIB	:= $(O)/libpasst.a
-LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -DVERSION=\"lint\"
+LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(O) -DVERSION=\"lint\"
 BINS	:= passt pasta qrap
 MANS	:= $(wildcard *.1)
-DOCS	:= README.md $(wildcard doc/*.md)
+DOCS	:= README.md SECURITY.md $(wildcard doc/*.md)
 COMPS	:= $(O)/completion/passt $(O)/completion/_passt
 UNIT	:= $(patsubst test/unit/%.c,$(O)/test/unit/%,\
 	     $(wildcard test/unit/test_*.c))
@@ -60,8 +74,8 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 	     $(wildcard test/fuzz/fuzz_*.c))
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
-.PHONY: all static install uninstall clean check check-fast unit lint format \
-	fuzz fuzz-seeds fuzz-run
+.PHONY: all static install uninstall clean check check-all check-fast unit \
+	lint format fuzz fuzz-seeds fuzz-run
 all: $(BINS)
 
 # Whatever was built last, of any flavour, and however old it is
@@ -78,12 +92,22 @@ static:
 
 $(O)/passt: $(OBJS)
 	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^
+$(O)/pasta: $(O)/passt
+	ln -sf passt $@
 $(O)/qrap: $(O)/qrap.o
 	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^
 
 $(O)/%.o: %.c | $(KHDRS)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(BASE) -MMD -MP -c -o $@ $<
+
+# From comments of all sources
+$(O)/seccomp_filter.h: seccomp.sh $(SRCS) | $(KHDRS)
+	@mkdir -p $(@D)
+	@echo "CC='$(CC)' ./seccomp.sh ... >$@"
+	@CC='$(CC)' CPPFLAGS='$(if $(KHDRS),-idirafter $(KHDRS))' \
+		./seccomp.sh $(SRCS) >$@.new && mv $@.new $@
+$(O)/seccomp.o $(O)/test/unit/test_seccomp.o: $(O)/seccomp_filter.h
 
 # Only what the C library has not: <linux/...>, <asm/...>, <asm-generic/...>
 ifdef KHDRS
@@ -143,10 +167,22 @@ check:
 	$(MAKE) --no-print-directory all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run all
 
+# The same, and the tests with real programs once more with those that are
+# killed without a word for a system call not allowed, by two C libraries
+KILLERS	:= cc musl-gcc-static
+check-all:
+	test/install-tools
+	$(MAKE) --no-print-directory all $(UNIT)
+	$(MAKE) --no-print-directory CC=cc SECCOMP=kill build/cc-kill/pasta
+	$(MAKE) --no-print-directory CC=musl-gcc STATIC=1 SECCOMP=kill \
+		build/musl-gcc-static-kill/pasta
+	UNIT_DIR=$(O)/test/unit KILL_DIRS="$(KILLERS:%=build/%-kill)" \
+		test/run all
+
 # What a reader should not have to look for; versions as in Debian 12
-lint:
+lint: $(O)/seccomp_filter.h
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
-	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -I. \
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -I. -I$(O) \
 		--enable=warning,performance,portability -D_GNU_SOURCE \
 		-DVERSION='"lint"' $$(git ls-files '*.c' | grep -v ^test/)
 	git ls-files '*.c' | grep -v ^test/ | xargs -P 2 -n 8 sh -c \

@@ -81,7 +81,12 @@ static const struct ping_af *ping_af(const union inany_addr *a)
 	return &ping_afs[inany_v4(a) ? 1 : 0];
 }
 
-/* #syscalls sendmsg recvmsg getsockname close */
+/* #syscalls socket(0=AF_INET,1&0xf=SOCK_DGRAM,2=IPPROTO_ICMP)
+ * #syscalls socket(0=AF_INET6,1&0xf=SOCK_DGRAM,2=IPPROTO_ICMPV6)
+ * #syscalls sendmsg recvmsg getsockname close
+ * #syscalls setsockopt(1=SOL_IP,2=IP_TTL)
+ * #syscalls setsockopt(1=SOL_IPV6,2=IPV6_UNICAST_HOPS)
+ */
 
 /* A message received from a ping socket, or from its error queue */
 static uint8_t ping_buf[IPV4_MAX_LEN];

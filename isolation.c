@@ -4,7 +4,7 @@
  * Whoever takes over this process by what a guest or the network sent is to
  * find nothing: no file system, no other process, no capability, no way to new
  * privileges. All of that cannot be had at once, because setting up needs what
- * is to be given up, so it goes in four stages.
+ * is to be given up, so it goes in five stages.
  *
  *  1. initial	Nothing inherited but standard descriptors, and of the
  *		capabilities only those a later stage uses.
@@ -32,7 +32,15 @@
  *		What remains is CAP_SYS_ADMIN and CAP_NET_BIND_SERVICE for
  *		netns_start(), and nothing at all for passt.
  *
- *  4. postfork	No core dumps, no ptrace, no new privileges, no capabilities.
+ *  4. postfork	No core dumps, no ptrace, no new privileges, no capabilities:
+ *		but CAP_NET_BIND_SERVICE, where ports are bound later (auto): in
+ *		the thread that stays in the namespace pasta serves (netns.c),
+ *		and in the main thread if it was given and means something,
+ *		that is, without a user namespace of our own.
+ *
+ *  5. filter	All is set up, and nothing sent by a guest or a network was read
+ *		so far: only some 30 system calls are allowed from here on, to
+ *		all threads (seccomp.c).
  *
  * Changing to another user and joining a user namespace make the kernel treat
  * us as not dumpable, which hands /proc/self to root: the flag is set again
@@ -57,6 +65,7 @@
 #include "lib/caps.h"
 #include "lib/fdio.h"
 #include "lib/log.h"
+#include "seccomp.h"
 
 /* Inode of the initial user namespace: PROC_USER_INIT_INO, include/linux/
  * proc_ns.h, later NS_INITIAL in the user interface
@@ -93,6 +102,9 @@ static struct {
 	sigset_t ignored;
 	bool set;
 } inherited;
+
+/* We are in the user namespace we were started in */
+static bool stayed;
 
 /* Close, or mark for closing on execution, descriptors @first to @last */
 static void close_fds(unsigned first, unsigned last, unsigned flags)
@@ -327,8 +339,10 @@ int isolation_user(const struct isolation_opts *o, int userns)
 
 	if (userns >= 0)
 		return join_userns(userns);
-	if (userns == ISOLATION_USERNS_STAY || o->netns_only)
+	if (userns == ISOLATION_USERNS_STAY || o->netns_only) {
+		stayed = true;
 		return 0;
+	}
 	return create_userns(o->pasta);
 }
 
@@ -428,8 +442,30 @@ int isolation_prefork(const struct isolation_opts *o)
 
 void isolation_postfork(const struct isolation_opts *o)
 {
-	(void)o;
+	uint64_t keep = 0;
+	int rc;
+
+	/* What we have in a user namespace of our own is of no use outside */
+	if (o->host_ports && stayed)
+		keep = CAPS_BIT(CAP_NET_BIND_SERVICE);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || caps_limit(0))
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || caps_limit(keep))
 		die("Cannot give up privileges: %s", errstr(errno));
+
+	/* While whoever started us hears of it */
+	rc = seccomp_check();
+	if (rc == -EOPNOTSUPP)
+		warn("Built without a system call filter (SECCOMP=off)");
+	else if (rc)
+		die("Cannot filter system calls: kernel without "
+		    "CONFIG_SECCOMP_FILTER, or before Linux 4.14? Building "
+		    "with SECCOMP=off goes without");
+}
+
+void isolation_filter(const struct isolation_opts *o)
+{
+	int rc = seccomp_install(o->pasta);
+
+	if (rc)
+		die("Cannot filter system calls: %s", errstr(rc));
 }

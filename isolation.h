@@ -18,6 +18,7 @@ struct isolation_opts {
 	bool chroot_fallback; /* --chroot-fallback, also tried by itself */
 	bool foreground;
 	bool pasta;
+	bool host_ports; /* ports of the host are bound later, too (auto) */
 };
 
 /**
@@ -61,8 +62,15 @@ int isolation_prefork(const struct isolation_opts *o);
  * @o:		Options
  *
  * Not dumpable, no new privileges, last capabilities gone: after netns_start().
+ * Ends the process, with a message, if stage 5 would not be possible.
  */
 void isolation_postfork(const struct isolation_opts *o);
+
+/**
+ * isolation_filter() - Stage 5, all is ready: only the system calls of the mode
+ * @o:		Options
+ */
+void isolation_filter(const struct isolation_opts *o);
 
 /**
  * isolation_undo() - Give a command what isolation_initial() took from us

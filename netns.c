@@ -22,6 +22,8 @@
  * TCP connections to the namespace are opened often: their sockets come from a
  * pool, filled in one call between turns of the event loop.
  *
+ * #syscalls:pasta read write
+ *
  * Source: setns(2), network_namespaces(7).
  */
 #include <errno.h>
@@ -72,7 +74,7 @@ static bool netns_started(const struct netns *ns)
 	return ns->request[1] > 0;
 }
 
-/* Make a thread with all signals blocked: they are the event loop's */
+/* Make a thread with all other signals blocked: they are the event loop's */
 static int netns_thread(pthread_t *thread, void *(*fn)(void *arg), void *arg)
 {
 	pthread_attr_t attr;
@@ -83,6 +85,7 @@ static int netns_thread(pthread_t *thread, void *(*fn)(void *arg), void *arg)
 	if (rc)
 		return -rc;
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS); /* ours, see seccomp.c */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_attr_setstacksize(&attr, NETNS_STACK);
 	if (!rc)
@@ -233,6 +236,10 @@ int netns_start(struct netns *ns)
 	if (rc)
 		err("Cannot make sockets in the network namespace: %s",
 		    errstr(rc));
+
+	/* Entered for good, and never again */
+	close(ns->fd);
+	ns->fd = -1;
 	return rc;
 }
 

@@ -16,7 +16,7 @@
  *  - empty root, other namespaces; then the fork into the background, whose
  *    parent leaves with 0 once the child says that all is ready: whoever
  *    waits for one of exit status, PID file, --ready-fd, finds them all;
- *  - the loop.
+ *  - the system call filter, and the loop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -112,7 +112,10 @@ static void tap_listen_event(void *ctx, union epoll_ref ref, uint32_t events)
 	tap->ops->accept(tap, events);
 }
 
-/* Signals, one at a time */
+/* Signals, one at a time; standard error of --stats
+ *
+ * #syscalls read write writev
+ */
 static void signal_event(void *ctx, union epoll_ref ref, uint32_t events)
 {
 	struct signalfd_siginfo si;
@@ -625,23 +628,28 @@ static int background(struct passt *p)
 	return pipe_fd[1];
 }
 
+/* Leave standard error to whoever started us, and to the parent what is its */
+static void detach(struct passt *p)
+{
+	log_background();
+	dup2(STDIN_FILENO, STDERR_FILENO);
+	if (p->pid_file >= 0)
+		close(p->pid_file);
+	if (p->conf.ready_fd >= 0)
+		close(p->conf.ready_fd);
+}
+
 /* Nothing of ours can fail any more: tell whoever waits, in background by the
  * parent. Return: 0, or -errno after a message
  */
-static int ready(struct passt *p, int parent)
+static int ready(struct passt *p, pid_t pid, int parent)
 {
 	if (parent < 0) {
-		int rc = tell_ready(p, getpid());
+		int rc = tell_ready(p, pid);
 
 		if (rc)
 			return rc;
 	} else {
-		log_background();
-		dup2(STDIN_FILENO, STDERR_FILENO);
-		if (p->pid_file >= 0)
-			close(p->pid_file);
-		if (p->conf.ready_fd >= 0)
-			close(p->conf.ready_fd);
 		write_all(parent, "1", 1);
 		close(parent);
 	}
@@ -665,6 +673,7 @@ static int run(struct passt *p)
 {
 	bool pasta = p->conf.mode == MODE_PASTA;
 	int parent = -1, rc;
+	pid_t pid;
 
 	files_open(p);
 	flows_init(p);
@@ -688,12 +697,19 @@ static int run(struct passt *p)
 		return EXIT_FAILURE;
 	if (pasta && netns_start(&p->netns))
 		return EXIT_FAILURE;
+	p->conf.isolation.host_ports = p->fwd.scan;
 	isolation_postfork(&p->conf.isolation);
 	signals_watch(p);
 	if (pasta && pasta_watch(&p->pasta))
 		return EXIT_FAILURE;
 	fwd_scan_start(&p->fwd);
-	if (ready(p, parent))
+	pid = getpid();
+	if (pasta && close_later_init())
+		debug("Leaving may take a while");
+	if (parent >= 0)
+		detach(p);
+	isolation_filter(&p->conf.isolation);
+	if (ready(p, pid, parent))
 		return EXIT_FAILURE;
 
 	rc = loop_run(&p->loop);

@@ -14,7 +14,7 @@
 #include "lib/log.h"
 #include "wire/pcap.h"
 
-/* #syscalls writev clock_gettime close */
+/* #syscalls writev clock_gettime(0=CLOCK_REALTIME) close */
 
 /* Buffers written at once */
 #define PCAP_IOVS 64

@@ -37,7 +37,18 @@
 #define WMEM_MAX_PATH    "/proc/sys/net/core/wmem_max"
 #define MEM_MAX_FALLBACK 212992 /* the kernel's built-in default, bytes */
 
-/* #syscalls socket bind connect setsockopt getsockopt close */
+/* Of socket(2), the middle argument is the type and flags
+ *
+ * #syscalls socket(0=AF_INET/AF_INET6,1&0xf=SOCK_STREAM,2=IPPROTO_TCP)
+ * #syscalls socket(0=AF_INET/AF_INET6,1&0xf=SOCK_DGRAM,2=IPPROTO_UDP)
+ * #syscalls bind connect close
+ * #syscalls setsockopt(1=SOL_SOCKET,2=SO_REUSEADDR/SO_BINDTODEVICE/SO_LINGER)
+ * #syscalls setsockopt(1=SOL_IP,2=IP_FREEBIND/IP_PKTINFO/IP_RECVERR/IP_RECVTTL)
+ * #syscalls setsockopt(1=SOL_IP,2=IP_BIND_ADDRESS_NO_PORT)
+ * #syscalls setsockopt(1=SOL_IPV6,2=IPV6_V6ONLY/IPV6_FREEBIND/IPV6_RECVPKTINFO)
+ * #syscalls setsockopt(1=SOL_IPV6,2=IPV6_RECVERR/IPV6_RECVHOPLIMIT)
+ * #syscalls getsockopt(1=SOL_SOCKET,2=SO_ERROR)
+ */
 
 bool sock_without(const char *name)
 {

@@ -27,6 +27,10 @@
  * RFC 768 (UDP), RFC 4787 (NAT behaviour for UDP): mappings keep ports where
  * possible (REQ-3), live on by outbound and inbound refresh (REQ-5, REQ-6), and
  * filter by address and port of the peer (REQ-8, but for groups).
+ *
+ * #syscalls setsockopt(1=SOL_IP,2=IP_TTL/IP_TOS/IP_MULTICAST_TTL)
+ * #syscalls setsockopt(1=SOL_IPV6,2=IPV6_UNICAST_HOPS/IPV6_MULTICAST_HOPS)
+ * #syscalls setsockopt(1=SOL_IPV6,2=IPV6_TCLASS)
  */
 #include "udp.h"
 

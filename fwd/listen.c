@@ -14,7 +14,12 @@
 #include "guest.h"
 #include "lib/bitmap.h"
 
-/* #syscalls listen */
+/* auto listens while we run
+ *
+ * #syscalls:pasta listen close
+ * #syscalls:pasta setsockopt(1=SOL_SOCKET,2=SO_REUSEADDR)
+ * #syscalls:pasta setsockopt(1=IPPROTO_TCP,2=TCP_NODELAY)
+ */
 
 /* A free slot of the array; NULL: there is none */
 static struct fwd_listener *take_slot(struct fwd *fwd)

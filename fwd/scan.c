@@ -67,7 +67,7 @@
 #include "nl.h"
 #include "sock.h"
 
-/* #syscalls:pasta pread64 clock_gettime */
+/* #syscalls:pasta pread64 clock_gettime(0=CLOCK_MONOTONIC) */
 
 /* All there is is looked at, whether the number of sockets has changed or not:
  * while changes are likely, and otherwise

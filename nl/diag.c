@@ -20,7 +20,7 @@
 #include "nl/diag.h"
 #include "nl/msg.h"
 
-/* #syscalls:pasta sendto recvmsg */
+/* #syscalls:pasta sendmsg recvmsg */
 
 /* Datagrams of one answer: more are no list of sockets */
 #define DIAG_PARTS_MAX 65536

@@ -14,6 +14,9 @@
  * TCP leaves data in its sockets.
  *
  * There is one client at a time; others are turned away at once.
+ *
+ * #syscalls:passt accept4 recvfrom sendmsg close
+ * #syscalls:passt getsockopt(1=SOL_SOCKET,2=SO_PEERCRED)
  */
 #include <arpa/inet.h>
 #include <errno.h>

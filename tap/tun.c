@@ -10,6 +10,8 @@
  * Each read and write is one frame: there is no batched interface. Writing
  * never blocks: the kernel takes the frame or drops it (link down: EIO).
  *
+ * #syscalls:pasta read write close
+ *
  * Source: Linux, Documentation/networking/tuntap.rst, linux/virtio_net.h.
  */
 #include <errno.h>

@@ -13,6 +13,9 @@
  * Acceptance follows RFC 9293 3.10.7 and RFC 5961 (challenge ACKs). Segments
  * that are not acceptable are answered with an ACK, which answers keep-alives
  * (RFC 9293 3.8.4) and zero-window probes as well.
+ *
+ * #syscalls recvfrom sendmsg shutdown(1=SHUT_WR)
+ * #syscalls setsockopt(1=SOL_SOCKET,2=SO_KEEPALIVE)
  */
 #include <errno.h>
 #include <string.h>

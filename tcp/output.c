@@ -10,6 +10,8 @@
  * Sockets are edge-triggered: whoever stops before the queue is empty must
  * leave TCP_MORE behind, and somebody to come back: the guest's ACK (window),
  * the tap (blocked), or the next turn (budget).
+ *
+ * #syscalls recvmsg setsockopt(1=SOL_SOCKET,2=SO_PEEK_OFF)
  */
 #include <errno.h>
 #include <string.h>

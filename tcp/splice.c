@@ -45,7 +45,12 @@
 #include "netns.h"
 #include "tcp.h"
 
-/* #syscalls:pasta splice pipe2 fcntl shutdown recvfrom write ioctl close */
+/* #syscalls:pasta splice recvfrom write close
+ * #syscalls:pasta pipe2(1=O_NONBLOCK|O_CLOEXEC) shutdown(1=SHUT_WR)
+ * #syscalls:pasta fcntl(1=F_SETPIPE_SZ/F_GETPIPE_SZ) ioctl(1=SIOCOUTQNSD)
+ * #syscalls:pasta setsockopt(1=SOL_SOCKET,2=SO_OOBINLINE)
+ * #syscalls:pasta setsockopt(1=IPPROTO_TCP,2=TCP_NODELAY)
+ */
 
 #define PIPE_POOL 64 /* empty pipes kept */
 

@@ -22,7 +22,12 @@
 #define IPV6_MULTICAST_ALL 29
 #endif
 
-/* #syscalls socket bind connect setsockopt close */
+/* #syscalls setsockopt(1=SOL_SOCKET,2=SO_RCVBUF/SO_SNDBUF/SO_BROADCAST)
+ * #syscalls setsockopt(1=SOL_IP,2=IP_PKTINFO/IP_MULTICAST_ALL/IP_MULTICAST_IF)
+ * #syscalls setsockopt(1=SOL_IPV6,2=IPV6_RECVPKTINFO/IPV6_MULTICAST_ALL)
+ * #syscalls setsockopt(1=SOL_IPV6,2=IPV6_MULTICAST_IF)
+ * #syscalls close
+ */
 
 uint32_t udp_scope(const struct udp *u, const union inany_addr *a)
 {
