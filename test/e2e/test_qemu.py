@@ -36,8 +36,11 @@ class Machine:
         os.chmod(self.tmp, 0o777)
         self.relay = None
         try:
-            subprocess.run([os.path.join(os.path.dirname(__file__), "..",
-                                         "guest", "build"), self.tmp],
+            static = "build/musl-gcc-static/passt"
+            subprocess.run(["make", "-s", "-C", daemon.TOP, "CC=musl-gcc",
+                            "STATIC=1", static], check=True)
+            subprocess.run([os.path.join(daemon.TOP, "test/guest/build"),
+                            self.tmp, os.path.join(daemon.TOP, static)],
                            check=True)
             self.start_passt()
             relay = os.path.join(self.tmp, "relay.sock")
@@ -97,6 +100,41 @@ def test_slaac(machine):
     out = machine.vm.run("ip -6 addr show dev %s; ip -6 route" % machine.dev)
     assert "inet6 2001:db8:1:" in out
     assert "default via fe80:" in out
+
+
+# Of a process, in the guest: its root, mounts, capabilities and filter
+LOOK = "ls -A /proc/%(p)s/root | wc -l; cat /proc/%(p)s/mountinfo; " \
+    "grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' /proc/%(p)s/status"
+
+
+@pytest.mark.parametrize("mode", ["passt", "pasta"])
+def test_initramfs(vm, mode):
+    """Our programs in the guest, whose root pivot_root(2) cannot leave: they
+    are isolated as everywhere, without being told."""
+    assert vm.run("grep ' / / ' /proc/self/mountinfo").split()[8] == "rootfs"
+    if mode == "passt":
+        out = vm.run("passt -d --runas 4711 -s /tmp/s -P /tmp/pid 2>&1")
+    else:
+        vm.run("ln -sf passt /bin/pasta; unshare -n sleep 1000 >/tmp/log 2>&1 "
+               "& echo $! >/tmp/target")
+        wait_for(lambda: vm.run("[ $(readlink /proc/$(cat /tmp/target)/ns/net)"
+                                " != $(readlink /proc/self/ns/net) ]; "
+                                "echo $?") == "0\n", "namespace")
+        out = vm.run("pasta -d --runas 4711 --config-net -P /tmp/pid "
+                     "$(cat /tmp/target) 2>&1")
+    assert "using chroot instead" in out
+    entries, mount, *status = vm.run(
+        LOOK % {"p": "$(cat /tmp/pid)"}).splitlines()
+    assert entries == "0"
+    assert " / / ro,nosuid,nodev,noexec" in mount and " - tmpfs " in mount
+    assert [line.split()[1] for line in status] == \
+        ["4711", "0000000000000000", "1", "2"]
+    if mode == "pasta":
+        assert "192.0.2.10/24" in vm.run(
+            "nsenter -t $(cat /tmp/target) -n ip addr")
+        vm.run("kill $(cat /tmp/target)")
+    else:
+        vm.run("kill $(cat /tmp/pid)")
 
 
 def test_ping(vm, fam):
