@@ -47,7 +47,8 @@
 
 /* #syscalls:pasta splice recvfrom write close
  * #syscalls:pasta pipe2(1=O_NONBLOCK|O_CLOEXEC) shutdown(1=SHUT_WR)
- * #syscalls:pasta fcntl(1=F_SETPIPE_SZ/F_GETPIPE_SZ) ioctl(1=SIOCOUTQNSD)
+ * #syscalls:pasta fcntl(1=F_SETPIPE_SZ/F_GETPIPE_SZ)
+ * #syscalls:pasta ioctl(1=SIOCOUTQNSD/FIONREAD)
  * #syscalls:pasta setsockopt(1=SOL_SOCKET,2=SO_OOBINLINE)
  * #syscalls:pasta setsockopt(1=IPPROTO_TCP,2=TCP_NODELAY)
  */
