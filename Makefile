@@ -173,9 +173,11 @@ KILLERS	:= cc musl-gcc-static
 check-all:
 	test/install-tools
 	$(MAKE) --no-print-directory all $(UNIT)
-	$(MAKE) --no-print-directory CC=cc SECCOMP=kill build/cc-kill/pasta
+	$(MAKE) --no-print-directory CC=cc SECCOMP=kill \
+		build/cc-kill/pasta build/cc-kill/qrap
 	$(MAKE) --no-print-directory CC=musl-gcc STATIC=1 SECCOMP=kill \
-		build/musl-gcc-static-kill/pasta
+		build/musl-gcc-static-kill/pasta \
+		build/musl-gcc-static-kill/qrap
 	UNIT_DIR=$(O)/test/unit KILL_DIRS="$(KILLERS:%=build/%-kill)" \
 		test/run all
 
