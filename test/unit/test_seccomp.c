@@ -147,7 +147,8 @@ static const struct attempt {
 	{ "ioctl", SYS_ioctl, NO, NO, { 1, TCGETS } },
 	{ "ioctl", SYS_ioctl, NO, NO, { 1, TIOCSTI } },
 	{ "ioctl", SYS_ioctl, NO, NO, { 1, SIOCSIFADDR } },
-	{ "ioctl", SYS_ioctl, NO, NO, { 1, FIONREAD } },
+	{ "ioctl", SYS_ioctl, NO, OK, { 1, FIONREAD } },
+	{ "ioctl", SYS_ioctl, NO, NO, { 1, FIONBIO } },
 	{ "ioctl", SYS_ioctl, OK, OK, { 1, SIOCOUTQ } },
 	{ "ioctl", SYS_ioctl, NO, OK, { 1, TIOCSPGRP } },
 	/* sockets */
