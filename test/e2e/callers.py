@@ -9,7 +9,7 @@ import os
 import subprocess
 
 from daemon import TOP
-from procs import children, wait_for
+from procs import children, run_checked, wait_for
 
 CALLERS = os.path.join(TOP, "test", "callers")
 TREE = os.environ.get("CALLERS_TREE", "/var/tmp/passt-callers-tree")
@@ -41,16 +41,15 @@ class Tree:
 
     def run(self, *argv, check=True, timeout=60, user=None, **kw):
         """Run a program to its end; the result has text stdout, stderr."""
-        kw.setdefault("stdin", subprocess.DEVNULL)
         kw.setdefault("env", ENV)
-        res = subprocess.run(self.wrap(argv, user), text=True, timeout=timeout,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             check=False, **kw)
-        if check and res.returncode:
-            raise AssertionError("%s: status %d\n%s%s" % (
-                " ".join(map(str, argv)), res.returncode,
-                res.stdout, res.stderr))
-        return res
+        return run_checked(self.wrap(argv, user), check, timeout, **kw)
+
+    def make_guest(self):
+        """Kernel and initial file system of a guest, in /tmp."""
+        subprocess.run([os.path.join(TOP, "test", "guest", "build"),
+                        self.root("/tmp")], check=True,
+                       env={**os.environ,
+                            "BUSYBOX": TREE + "/usr/bin/busybox"})
 
     def close(self):
         """End it, at once."""

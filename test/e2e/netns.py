@@ -14,6 +14,8 @@ import re
 import socket
 import subprocess
 
+from procs import run_checked
+
 CLONE_NEWNET = 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -67,15 +69,7 @@ class Netns:
 
     def run(self, *argv, check=True, timeout=60, **kw):
         """Run a program to its end; the result has text stdout, stderr."""
-        kw.setdefault("stdin", subprocess.DEVNULL)
-        res = subprocess.run(self.wrap(argv), text=True, timeout=timeout,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             check=False, **kw)
-        if check and res.returncode:
-            raise AssertionError("%s: status %d\n%s%s" % (
-                " ".join(map(str, argv)), res.returncode,
-                res.stdout, res.stderr))
-        return res
+        return run_checked(self.wrap(argv), check, timeout, **kw)
 
     def ip(self, *args):
         """ip(8) with these arguments: words, or one string to be split."""

@@ -40,6 +40,18 @@ def as_user(argv, user):
     raise ValueError(user)
 
 
+def run_checked(argv, check=True, timeout=60, **kw):
+    """Run a program to its end. Return: as subprocess, with text stdout and
+    stderr, which are in the failure if its status is to be checked."""
+    kw.setdefault("stdin", subprocess.DEVNULL)
+    res = subprocess.run(argv, text=True, timeout=timeout, check=False,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+    if check and res.returncode:
+        raise AssertionError("%s: status %d\n%s%s" % (
+            " ".join(map(str, argv)), res.returncode, res.stdout, res.stderr))
+    return res
+
+
 def alive(pid):
     """Whether the process exists and is no zombie."""
     try:

@@ -15,7 +15,7 @@ import pytest
 
 from daemon import NO_PORTS
 from netns import Netns
-from procs import wait_for
+from procs import descendants, wait_for
 from topology import V4, V6
 from xfer import Echo
 
@@ -184,7 +184,8 @@ def test_outbound(pasta, net, fam, kind, bound):
 
 
 def quiet(*watches):
-    """Nothing of this is or gets taken, while another port is picked up."""
+    """Nothing of this is or gets taken, for several times as long as it takes
+    to pick up a port."""
     def taken():
         return any(w.taken() for w in watches)
     for _ in range(20):
@@ -410,7 +411,7 @@ def test_default(net, bindir, procs):
                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE)
     assert proc.stdout.readline() == b"ready\n"
-    pid = wait_for(lambda: next((c for c in _below(proc.pid)), None), "shell")
+    pid = wait_for(lambda: next(_below(proc.pid), None), "shell")
     ns = Netns("/proc/%d/ns/net" % pid)
     try:
         for kind in KINDS:
@@ -424,7 +425,6 @@ def test_default(net, bindir, procs):
 
 def _below(pid):
     """Processes below pasta, in the namespace it made."""
-    from procs import descendants
     own = os.readlink("/proc/%d/ns/net" % pid)
     for child in descendants(pid):
         try:

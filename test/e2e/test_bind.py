@@ -12,7 +12,6 @@ import time
 
 import pytest
 
-from daemon import NO_PORTS
 from procs import as_user, pidfd_wait
 from topology import V4, V6
 

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from procs import wait_for
+from witness import open_server
 from xfer import Echo, recv_exact
 
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
@@ -20,14 +21,7 @@ def kind(request):
 
 def server(ns, fam, kind, addr, port):
     """An echo server at an address of a namespace."""
-    s = ns.sock(fam.af, kind)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if fam.num == 6:
-        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    s.bind((addr, port))
-    if kind == socket.SOCK_STREAM:
-        s.listen()
-    return Echo(s)
+    return Echo(open_server(ns, fam, kind, addr, port))
 
 
 def ask(ns, fam, kind, dest, port, source=None):

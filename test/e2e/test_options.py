@@ -20,8 +20,9 @@ from scapy.all import (ICMP, IP, TCP, UDP, ICMPv6EchoReply,
 import without
 from daemon import listening
 from guestlink import GUEST_LL, MAC, Guest
-from l2 import (TapGuest, arp_request, dhcp6_solicit, dhcp_discover, facts,
-                is_advertise, is_arp_reply, is_dhcp, is_ra, router_solicit)
+from l2 import (TapGuest, arp_request, dhcp6_solicit, dhcp_discover,
+                dhcp_facts, facts, is_advertise, is_arp_reply, is_dhcp, is_ra,
+                ra_facts, router_solicit)
 from procs import as_user, wait_for
 from topology import FAMILIES, V4, V6
 from witness import Witness, seen, seen_of_guest
@@ -273,12 +274,10 @@ def test_loopback_resolver(l2, net, tmp, program, opts, resolver, told,
 
 
 def dhcp(g):
-    from l2 import dhcp_facts
     return dhcp_facts(g.ask(dhcp_discover(), is_dhcp))
 
 
 def ra(g):
-    from l2 import ra_facts
     return ra_facts(g.ask(router_solicit(), is_ra))
 
 

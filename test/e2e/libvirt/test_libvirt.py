@@ -9,8 +9,7 @@ import subprocess
 
 import pytest
 
-from callers import ENV, TREE, Tree
-from daemon import TOP
+from callers import ENV, Tree
 from doc import block
 from procs import Procs, alive, cmdline, descendants, wait_for
 from topology import FAMILIES, V4, V6
@@ -59,10 +58,7 @@ class Libvirt:
         self.tree = None
         try:
             self.tree = Tree(self.procs, net.host, bindir)
-            subprocess.run([os.path.join(TOP, "test", "guest", "build"),
-                            self.tree.root("/tmp")], check=True,
-                           env={**os.environ,
-                                "BUSYBOX": TREE + "/usr/bin/busybox"})
+            self.tree.make_guest()
             # What cannot be opened is not tried, nor tried again; and who
             # asks for the host's own name gets an answer.
             self.tree.run("sh", "-c", "echo 127.0.0.1 callers >>/etc/hosts; "

@@ -11,8 +11,7 @@ import subprocess
 
 import pytest
 
-from callers import ENV, TREE, Tree
-from daemon import TOP
+from callers import ENV, Tree
 from doc import block
 from procs import Procs, alive, children, cmdline, descendants, wait_for
 from topology import FAMILIES, V4, V6
@@ -54,10 +53,7 @@ class Machine:
         self.tree = None
         try:
             self.tree = Tree(self.procs, net.host, bindir)
-            subprocess.run([os.path.join(TOP, "test", "guest", "build"),
-                            self.tree.root("/tmp")], check=True,
-                           env={**os.environ,
-                                "BUSYBOX": TREE + "/usr/bin/busybox"})
+            self.tree.make_guest()
             self.start_passt()
             netdev = words(block("qemu-stream"))
             argv = ["qemu-system-x86_64",
