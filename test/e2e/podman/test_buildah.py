@@ -9,7 +9,7 @@ from procs import wait_for
 from topology import V4, V6
 from xfer import Echo
 
-pytestmark = pytest.mark.xdist_group("buildah")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("buildah")]
 
 # Printed by each build
 LOOK = ("ip address && ip route && ip -6 route && cat /etc/resolv.conf "

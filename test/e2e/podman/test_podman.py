@@ -17,7 +17,7 @@ from procs import USER_ID, children, cmdline, wait_for
 from topology import V4, V6
 from xfer import Echo
 
-pytestmark = pytest.mark.xdist_group("podman")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("podman")]
 
 SHOW = "ip address; ip route; ip -6 route; cat /etc/resolv.conf /etc/hosts"
 

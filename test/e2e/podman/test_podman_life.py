@@ -13,7 +13,7 @@ from procs import alive, cmdline, descendants, pidfd_wait, wait_for
 from topology import V4, V6
 from xfer import Task
 
-pytestmark = pytest.mark.xdist_group("podman-life")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("podman-life")]
 
 UNIT = "/home/user/.config/containers/systemd/web.container"
 HTTPD = ("httpd", "-f", "-p", "80", "-h", "/www")
@@ -137,7 +137,6 @@ def test_restart(podman, net, fam):
     restarts(podman, net, fam, 3)
 
 
-@pytest.mark.slow
 def test_restart_often(podman, net, fam):
     """None of many is too early."""
     restarts(podman, net, fam, 20)

@@ -15,7 +15,7 @@ from procs import wait_for
 from topology import FAMILIES, V4, V6
 from xfer import recv_exact
 
-pytestmark = pytest.mark.xdist_group("podman-ports")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("podman-ports")]
 
 PROTOS = ("tcp", "udp")
 

@@ -163,6 +163,7 @@ def tree(net, bindir):
         procs.end()
 
 
+@pytest.mark.slow
 def test_bubblewrap(tree, net):
     """The command has the network, and no way to the host's loopback."""
     port = net.port()
