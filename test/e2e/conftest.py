@@ -28,6 +28,11 @@ def pytest_configure(config):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    # Ignored, as behind "&" or nohup, they would be so in what tests start,
+    # too. With a handler they are not, and are still ignored here.
+    for sig in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(sig) == signal.SIG_IGN:
+            signal.signal(sig, lambda *_: None)
     netns.remove_orphans()
 
 
