@@ -139,6 +139,7 @@ def test_latency(pasta, net, fam, kind, direction):
     assert opened[-1] < PICK_UP + SLACK and closed[-1] < PICK_UP + SLACK
 
 
+@pytest.mark.slow
 def test_without_sock_diag(pasta, net, kind, monkeypatch):
     """A kernel without it: /proc/net tells the same. That takes long, so after
     a few changes there are up to two seconds between looks."""
@@ -256,6 +257,7 @@ def test_no_loop(pasta, net, fam, kind):
         assert not Watch(there, kind, port).taken()
 
 
+@pytest.mark.slow
 def test_both_sides(pasta, net, fam, kind):
     """A server on both sides on one port: each keeps its own."""
     port = net.port()

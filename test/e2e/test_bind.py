@@ -73,8 +73,10 @@ def test_low_port(net, run, flag, start):
 
 @pytest.mark.parametrize("flag", ["-t", "-u"])
 @pytest.mark.parametrize("addr, taken", [
-    ("", "0.0.0.0"), ("", "::"), ("", "127.0.0.1"), ("192.0.2.10/", "0.0.0.0"),
-    ("[2001:db8:1::10]/", "2001:db8:1::10"), ("[::]/", "::1"),
+    ("", "0.0.0.0"),
+    *(pytest.param(*case, marks=pytest.mark.slow) for case in (
+        ("", "::"), ("", "127.0.0.1"), ("192.0.2.10/", "0.0.0.0"),
+        ("[2001:db8:1::10]/", "2001:db8:1::10"), ("[::]/", "::1"))),
 ])
 def test_in_use(net, run, flag, addr, taken):
     """Somebody has it and stays: tried for two seconds, then told."""
@@ -101,6 +103,7 @@ def test_in_use_briefly(net, run, flag):
     assert seconds > 0.5
 
 
+@pytest.mark.slow
 def test_in_use_inside(net, bindir, procs, run):
     """The same in the namespace."""
     port = net.port()
@@ -222,6 +225,7 @@ def test_nothing_to_be_had(net, run):
         net.host.sysctl(ipv4__ip_local_port_range="32768 60999")
 
 
+@pytest.mark.slow
 def test_restart_all(net, bindir, procs, tmp, small):
     """A successor waits for all the ports of its predecessor."""
     pidfile = os.path.join(tmp, "pid")

@@ -121,6 +121,7 @@ def test_gateway_outside(guest, script):
     assert "0.0.0.0/0 192.0.2.1" in env["staticroutes"]
 
 
+@pytest.mark.slow
 def test_no_dhcp(guest):
     """--no-dhcp: nobody answers."""
     res = guest("--no-dhcp").run(
@@ -179,6 +180,7 @@ def test_dhclient6_stateless(guest, procs, tmp, script):
     assert script[1]()["new_dhcp6_name_servers"] == "2001:db8:2::53"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opts, keys", [
     (("-4",), {"new_ip_address": "192.0.2.10",
                "new_routers": "192.0.2.1",

@@ -154,6 +154,13 @@ CASES = {
     "no link": Case("link del eth0\nlink del eth1\n", (None, None), "tap0"),
 }
 
+# Those run always; the others are slow, together
+FAST = ("two metrics", "policy table", "vpn by mark", "unnumbered",
+        "nexthop objects", "unreachable only")
+NAMES = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+         for name in CASES]
+assert set(FAST) <= set(CASES)
+
 
 @pytest.fixture
 def around():
@@ -167,7 +174,7 @@ def expected(source, got):
     return got in source if isinstance(source, tuple) else got == source
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_pasta(pasta, around, name):
     """Reached with the right source, or refused without a wait."""
     case = CASES[name]
@@ -194,7 +201,7 @@ def offered(guest):
     return f[BOOTP].yiaddr
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_passt(passt, around, name):
     """As with pasta, and DHCP offers the address the host itself uses; ARP is
     answered whatever the host is like."""

@@ -154,6 +154,7 @@ def test_splice_keeps_loopback(pasta, net, fam, kind):
         assert peer_of(echo) == fam.loopback
 
 
+@pytest.mark.slow
 def test_splice_avoids_loopback(pasta, net, fam, kind):
     """Default: what listens on inner loopback only is not exposed."""
     port = net.port()
@@ -245,6 +246,7 @@ def test_dns_host(pasta, net, fam, resolver):
     assert dig(p, fam.unused, "name.example") == "203.0.113.7\n"
 
 
+@pytest.mark.slow
 def test_dns_forward_tls_port(pasta, net, fam):
     """Port 853 is forwarded like 53, other ports are not."""
     p = pasta("--dns-forward", fam.unused, "--dns-host", fam.far)

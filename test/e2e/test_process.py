@@ -200,6 +200,7 @@ def test_ready_fd(launch, mode, fg, fd):
         assert proc.wait(10) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fg", [True, False], ids=["fg", "bg"])
 @pytest.mark.parametrize("mode", MODES)
 def test_ready_fd_failure(launch, net, mode, fg):

@@ -183,6 +183,7 @@ def test_none(room, bindir, path):
                     "passt first\n")
 
 
+@pytest.mark.slow
 def test_none_free(room, bindir, path, fake):
     """One line for each socket that is there, with the reason."""
     fake(1, "busy")

@@ -248,6 +248,7 @@ def test_below_proc(quits, form, word):
                                    proc + form.format(thread)), end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["detach", "unlink"])
 @pytest.mark.parametrize("exhausted", [False, True], ids=["", "no-inotify"])
 def test_bound_path(net, quits, procs, end, exhausted):
@@ -267,6 +268,7 @@ def test_bound_path(net, quits, procs, end, exhausted):
         bound.proc.wait(10)
 
 
+@pytest.mark.slow
 def test_unrelated_mounts(net, quits, procs):
     """Others that come and go in the mount table are no reason to leave."""
     bound = Bound(net, procs, quits.tmp)
@@ -278,6 +280,7 @@ def test_unrelated_mounts(net, quits, procs):
     quits.measure(pidfd, lambda: bound.step("detach"))
 
 
+@pytest.mark.slow
 def test_other_mount_table(net, quits, procs):
     """A path in another mount namespace, whose table is not ours."""
     for i in range(ROUNDS):
@@ -312,6 +315,7 @@ def test_ip_netns_del(quits):
             ns.delete()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", [[], ["--no-pidns"]], ids=["", "no-pidns"])
 def test_command(net, bindir, procs, quits, opt):
     """The command ends: until whoever started us can go on."""

@@ -20,7 +20,7 @@ from procs import as_user, pidfd_wait
 from topology import FAMILIES
 from xfer import Echo
 
-MANY = 200
+FEW, MANY = 8, 200
 
 
 class Clients:
@@ -134,7 +134,7 @@ def runs(net, bindir, procs, tmp):
 
 
 @pytest.mark.parametrize("count", [
-    20, pytest.param(MANY, marks=pytest.mark.slow)])
+    FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("end", ["term", "gone"])
 def test_pasta(runs, end, count, record_property):
     """The successor is started at the very moment the predecessor is told to
@@ -160,7 +160,7 @@ def test_pasta(runs, end, count, record_property):
 
 
 @pytest.mark.parametrize("count", [
-    20, pytest.param(MANY, marks=pytest.mark.slow)])
+    FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_passt(net, bindir, procs, tmp, count, record_property):
     """The same with passt, and its socket: a guest is connected when the
     predecessor is told to leave."""

@@ -41,6 +41,7 @@ def test_bulk(path, direction):
         assert task.result() == (digest, 64 * MIB)
 
 
+@pytest.mark.slow
 def test_bulk_duplex(path):
     """16 MiB both ways at once."""
     client, server = path.pair()
