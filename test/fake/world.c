@@ -25,19 +25,39 @@ void world_enter(const struct world *w)
 	assert_int_equal(setns(w->ns, CLONE_NEWNET), 0);
 }
 
-/* Run ip(8) commands, separated by ';', in a namespace */
+/* Run ip(8) commands, separated by ';', in a namespace: by one process for each
+ * run of lines that begin with -4, with -6, or with neither, as a batch has no
+ * options in its lines
+ */
 void world_ip(const struct world *w, const char *lines)
 {
-	char command[300];
+	char command[] = "ip -N -batch -", family = '\0';
+	FILE *f = NULL;
 
 	world_enter(w);
 	while (*lines) {
-		int len = (int)strcspn(lines, ";");
+		char want = *lines == '-' ? lines[1] : '0'; /* 0: any */
+		size_t skip = want == '0' ? 0 : strlen("-N ");
+		size_t len = strcspn(lines, ";");
 
-		snprintf(command, sizeof(command), "ip %.*s", len, lines);
-		assert_int_equal(system(command), 0);
+		if (f && want != family) {
+			assert_int_equal(pclose(f), 0);
+			f = NULL;
+		}
+		if (!f) {
+			snprintf(command, sizeof(command), "ip %s -batch -",
+				 want == '4'   ? "-4"
+				 : want == '6' ? "-6"
+					       : "");
+			f = popen(command, "w");
+			assert_non_null(f);
+			family = want;
+		}
+		fprintf(f, "%.*s\n", (int)(len - skip), lines + skip);
 		lines += len + (lines[len] == ';');
 	}
+	if (f)
+		assert_int_equal(pclose(f), 0);
 }
 
 /* What a command prints in a namespace, one blank for any number of them */

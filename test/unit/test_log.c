@@ -314,14 +314,15 @@ static void test_rotation_killed(void **state)
 				 .file_size = KILL_MAX };
 	int *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	unsigned i, cut = 0;
+	const char *most = getenv("LOG_KILLS");
+	unsigned i, cut = 0, kills = most ? (unsigned)atoi(most) : KILLS;
 	int status;
 	pid_t pid;
 
 	(void)state;
 	assert_true(done != MAP_FAILED);
 	srandom(1);
-	for (i = 0; i < KILLS; i++) {
+	for (i = 0; i < kills; i++) {
 		*done = 0;
 		assert_int_equal(log_open("test", &opts), 0);
 		pid = fork();
@@ -337,7 +338,7 @@ static void test_rotation_killed(void **state)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		cut += !check_killed(*done);
 	}
-	print_message("killed while cutting: %u of %u\n", cut, KILLS);
+	print_message("killed while cutting: %u of %u\n", cut, kills);
 	munmap(done, sizeof(*done));
 }
 

@@ -181,7 +181,6 @@ static void check_template(size_t i)
 	}
 }
 
-/* Each with next hops of objects spelled out in routes, and not */
 /* The other end of a veth pair is told of a change some time later */
 static void wait_no_carrier(const char *name)
 {
@@ -199,6 +198,7 @@ static void wait_no_carrier(const char *name)
 	fail_msg("%s still has a carrier", name);
 }
 
+/* Each with next hops of objects spelled out in routes, and not */
 static void test_templates(void **state)
 {
 	const char *compat;
