@@ -87,7 +87,9 @@
 /* What listeners may take of the limit of open files, in quarters */
 #define SCAN_FDS_QUARTERS 3
 
-/* CPU time that scans may use up at once, before they have to wait for more */
+/* Time that scans may take at once, before they have to wait for more. It is
+ * that of the clock: on a busy machine scans are less often, too
+ */
 #define SCAN_CREDIT_US 500000
 
 #define SOCKSTAT_MAX 1024
@@ -147,7 +149,7 @@ struct scan_side {
  * @events:	Events of the loop up to then
  * @full:	When all tables were read last, ms
  * @retry:	When to try refused ports again, ms
- * @credit:	CPU time to be used up, us; see scan_pay()
+ * @credit:	Time scans may take, us; see scan_pay()
  * @paid:	When it was counted last, ms
  * @fds_max:	Listeners at most
  * @refused:	There are refused ports

@@ -82,7 +82,7 @@ unsigned scan_inuse(const char *text, const char *key);
  * scan_deadline() - When to scan next
  * @now:	Present time, ms
  * @last:	When something happened last, ms, may be to come
- * @cost:	CPU time scans took beyond their share, us
+ * @cost:	Time scans took beyond their share, us
  */
 uint64_t scan_deadline(uint64_t now, uint64_t last, uint64_t cost);
 
