@@ -49,6 +49,7 @@
 #include "pasta.h"
 #include "pcap.h"
 #include "sock.h"
+#include "stats.h"
 #include "tap.h"
 #include "tcp.h"
 #include "udp.h"
@@ -56,9 +57,6 @@
 /* Flows: at least, and at most; in between, as many as descriptors */
 #define FLOWS_MIN 4096
 #define FLOWS_MAX 131072
-
-/* Lines of --stats between two headers */
-#define STATS_HEADER 20
 
 /* Port numbers of services answered here, IANA */
 #define DHCP_SERVER_PORT   67
@@ -87,6 +85,7 @@ static struct passt {
 	struct netns netns;
 	struct pasta pasta;
 	struct pcap pcap;
+	struct stats stats;
 	int signals;  /* signalfd */
 	int pid_file; /* -1: none */
 	int notify;   /* service manager, -1: none */
@@ -179,33 +178,11 @@ static void timer_due(void *ctx, struct wtimer *t)
 		flow_timer(&p->flows, t);
 }
 
-/* --stats: a line of event counts on stderr, not more often than asked for */
-static void stats_print(const struct passt *p)
-{
-	static uint64_t last, lines;
-	unsigned i;
-
-	if (last && p->loop.now - last < (uint64_t)p->conf.stats * 1000)
-		return;
-	last = p->loop.now;
-	for (i = EPOLL_NONE + 1; !(lines % STATS_HEADER) && i < EPOLL_TYPES;
-	     i++)
-		fprintf(stderr, "%s%s", i > 1 ? "\t" : "",
-			handlers[i].name ? handlers[i].name : "-");
-	if (!(lines++ % STATS_HEADER))
-		fputc('\n', stderr);
-	for (i = EPOLL_NONE + 1; i < EPOLL_TYPES; i++)
-		fprintf(stderr, "%s%llu", i > 1 ? "\t" : "",
-			(unsigned long long)p->loop.count[i]);
-	fputc('\n', stderr);
-}
-
 static void turn_end(void *ctx)
 {
 	struct passt *p = ctx;
 
-	if (p->conf.stats)
-		stats_print(p);
+	stats_turn(&p->stats);
 
 	if (flow_run_deferred(&p->flows))
 		p->loop.busy = true;
@@ -497,6 +474,14 @@ static void protocols_init(struct passt *p)
 			       .fwd = &p->fwd,
 			       .netns = pasta ? &p->netns : NULL,
 			       .features = &p->features };
+	p->stats = (struct stats){ .interval = (uint64_t)p->conf.stats * 1000,
+				   .loop = &p->loop,
+				   .tap = &p->tap,
+				   .ether = &p->ether,
+				   .flows = &p->flows,
+				   .tcp = &p->tcp,
+				   .udp = &p->udp,
+				   .icmp = &p->icmp };
 	rc = tcp_init(&p->tcp);
 	if (!rc)
 		rc = udp_init(&p->udp);
