@@ -28,6 +28,13 @@ flavour	:= $(flavour)-fuzz
 SANFLAGS := -fsanitize=address,undefined,fuzzer-no-link \
 	    -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
+# FAILPOINTS=1: system calls that fail at random, see test/failpoint
+ifeq ($(FAILPOINTS),1)
+flavour	:= $(flavour)-failpoints
+FAILCALLS := epoll_wait socket bind connect accept4 setsockopt getsockopt \
+	     sendmsg sendmmsg recvmsg recvmmsg recv splice pipe2 epoll_ctl write
+override LDFLAGS += $(FAILCALLS:%=-Wl,--wrap=%)
+endif
 ifeq ($(STATIC),1)
 flavour	:= $(flavour)-static
 LDFLAGS	+= -static
@@ -61,6 +68,9 @@ endif
 
 SRCS	:= $(filter-out qrap.c,$(wildcard *.c lib/*.c wire/*.c tap/*.c nl/*.c \
 	     tcp/*.c udp/*.c fwd/*.c conf/*.c))
+ifeq ($(FAILPOINTS),1)
+SRCS	+= test/failpoint/failpoint.c
+endif
 OBJS	:= $(SRCS:%.c=$(O)/%.o)
 LIB	:= $(O)/libpasst.a
 LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(O) -DVERSION=\"lint\"
@@ -74,8 +84,8 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 	     $(wildcard test/fuzz/fuzz_*.c))
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
-.PHONY: all static install uninstall clean check check-all check-fast unit \
-	lint format fuzz fuzz-seeds fuzz-run
+.PHONY: all static failpoints failpoints-bin install uninstall clean check \
+	check-all check-fast unit lint format fuzz fuzz-seeds fuzz-run
 all: $(BINS)
 
 # Whatever was built last, of any flavour, and however old it is
@@ -89,6 +99,11 @@ FORCE:
 
 static:
 	$(MAKE) STATIC=1
+
+# Beside the ordinary build, which stays as it is
+failpoints:
+	$(MAKE) --no-print-directory FAILPOINTS=1 failpoints-bin
+failpoints-bin: $(O)/pasta
 
 $(O)/passt: $(OBJS)
 	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^
