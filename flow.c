@@ -10,6 +10,11 @@
  *
  * Each flow has one timer, and may be deferred: its protocol has more to do but
  * leaves the turn to others first.
+ *
+ * When the table is full, or descriptors are used up, protocols are asked to
+ * give up what is worth least: a connection that nobody completed yet, a UDP
+ * flow, a ping, the one unused for longest. So neither the guest nor somebody
+ * outside can keep others away with what costs nothing to begin.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +23,9 @@
 
 #include "flow.h"
 #include "lib/log.h"
+
+/* Flows evicted at most for the sake of one */
+#define EVICT_MAX 4
 
 _Static_assert(sizeof(struct flow) <= FLOW_SLOT / 2 + 32,
 	       "common head leaves room for the protocol");
@@ -66,10 +74,39 @@ static struct flow *flow_slot(const struct flow_table *t, uint32_t idx)
 	return (struct flow *)(void *)(t->slots + (size_t)idx * FLOW_SLOT);
 }
 
+/* Ask the flows of one type */
+static bool flow_evict_type(struct flow_table *t, unsigned type, bool fd)
+{
+	const struct flow_ops *o = &t->ops[type];
+
+	if (!o->evict || !o->evict(o->ctx, fd))
+		return false;
+	t->evicted++;
+	return true;
+}
+
+bool flow_evict(struct flow_table *t, enum flow_type type, bool fd)
+{
+	unsigned i;
+
+	if (flow_evict_type(t, type, fd))
+		return true;
+	for (i = 0; i < FLOW_TYPES; i++)
+		if (i != type && flow_evict_type(t, i, fd))
+			return true;
+	return false;
+}
+
 struct flow *flow_new(struct flow_table *t, enum flow_type type)
 {
 	struct flow *f;
+	unsigned i;
 
+	/* A flow that is deferred gives its slot back later: try others, too */
+	for (i = 0; i < EVICT_MAX; i++)
+		if (t->free != FLOW_NONE || t->fresh < t->max ||
+		    !flow_evict(t, type, false))
+			break;
 	if (t->free != FLOW_NONE) {
 		f = flow_slot(t, t->free);
 		t->free = f->dnext;
@@ -168,6 +205,38 @@ struct flow *flow_at(const struct flow_table *t, uint32_t idx,
 		return NULL;
 	f = flow_slot(t, idx);
 	return f->type == type ? f : NULL;
+}
+
+void flow_list_add(struct flow_table *t, struct flow_list *l, struct flow *f)
+{
+	uint32_t link = flow_idx(t, f) + 1;
+
+	f->link = (struct flow_link){ .prev = l->tail };
+	if (l->tail)
+		flow_slot(t, l->tail - 1)->link.next = link;
+	else
+		l->head = link;
+	l->tail = link;
+}
+
+void flow_list_del(struct flow_table *t, struct flow_list *l, struct flow *f)
+{
+	struct flow_link *k = &f->link;
+
+	if (k->prev)
+		flow_slot(t, k->prev - 1)->link.next = k->next;
+	else
+		l->head = k->next;
+	if (k->next)
+		flow_slot(t, k->next - 1)->link.prev = k->prev;
+	else
+		l->tail = k->prev;
+}
+
+struct flow *flow_list_first(const struct flow_table *t,
+			     const struct flow_list *l)
+{
+	return l->head ? flow_slot(t, l->head - 1) : NULL;
 }
 
 void flow_defer(struct flow_table *t, struct flow *f)

@@ -51,6 +51,16 @@ struct flowside {
 
 #define FLOW_NONE UINT32_MAX
 
+/* Neighbours in a list: slots plus one, 0 at the ends */
+struct flow_link {
+	uint32_t next, prev;
+};
+
+/* A list of flows, zeroed at first; a flow is in one at most */
+struct flow_list {
+	uint32_t head, tail;
+};
+
 /**
  * struct flow - Common head of each slot
  * @type:	enum flow_type
@@ -60,6 +70,7 @@ struct flowside {
  * @hnext:	Next in the bucket, for each side: slot * 2 + side + 1, 0 at the end
  * @deferred:	In the list of flows to be looked at in the next turn
  * @dnext:	Next in that list
+ * @link:	Neighbours in a list of its protocol
  * @timer:	The one deadline of a flow
  * @side:	Addresses
  */
@@ -71,6 +82,7 @@ struct flow {
 	bool deferred;
 	uint32_t hnext[2];
 	uint32_t dnext;
+	struct flow_link link;
 	struct wtimer timer;
 	struct flowside side[2];
 };
@@ -89,6 +101,11 @@ struct flow_ops {
 	 * flow_free() it: the process ends or the guest is gone
 	 */
 	void (*close)(void *ctx, struct flow *f);
+	/* Close the flow of this type that is worth least, because the table
+	 * is full, or (@fd) because descriptors are used up and it has one.
+	 * Return: false if there is none to be spared; NULL: there never is
+	 */
+	bool (*evict)(void *ctx, bool fd);
 	void *ctx;
 };
 
@@ -105,7 +122,8 @@ struct flow_ops {
  * @deferred:	List of flows to resume
  * @ops:	FLOW_TYPES rows
  * @wheel:	Where timers are armed
- * @full:	Times the table was found full
+ * @full:	Times the table was found full, and nothing could be spared
+ * @evicted:	Flows closed for the sake of others
  */
 struct flow_table {
 	uint8_t *slots;
@@ -116,7 +134,7 @@ struct flow_table {
 	uint32_t deferred;
 	const struct flow_ops *ops;
 	struct wheel *wheel;
-	uint64_t full;
+	uint64_t full, evicted;
 };
 
 /**
@@ -133,7 +151,7 @@ int flow_init(struct flow_table *t, uint32_t max, const struct siphash_key *key,
 	      const struct flow_ops *ops, struct wheel *wheel);
 
 /**
- * flow_new() - Take a slot
+ * flow_new() - Take a slot, another flow's if need be: see flow_evict()
  * @t:		Table
  * @type:	Type; the rest of the slot is zero
  *
@@ -147,6 +165,42 @@ struct flow *flow_new(struct flow_table *t, enum flow_type type);
  * @f:		Flow
  */
 void flow_free(struct flow_table *t, struct flow *f);
+
+/**
+ * flow_evict() - Close a flow that is worth less than a new one
+ * @t:		Table
+ * @type:	Of the new one: its own kind is asked first
+ * @fd:		Only one that has a descriptor
+ *
+ * Return: false if every flow is worth keeping
+ */
+bool flow_evict(struct flow_table *t, enum flow_type type, bool fd);
+
+/**
+ * flow_list_add() - Append a flow to a list
+ * @t:		Table
+ * @l:		List
+ * @f:		Flow, in no list
+ */
+void flow_list_add(struct flow_table *t, struct flow_list *l, struct flow *f);
+
+/**
+ * flow_list_del() - Take a flow out of a list
+ * @t:		Table
+ * @l:		List it is in
+ * @f:		Flow
+ */
+void flow_list_del(struct flow_table *t, struct flow_list *l, struct flow *f);
+
+/**
+ * flow_list_first() - Flow that was appended before all others
+ * @t:		Table
+ * @l:		List
+ *
+ * Return: flow, NULL if the list is empty
+ */
+struct flow *flow_list_first(const struct flow_table *t,
+			     const struct flow_list *l);
 
 /**
  * flow_hash_side() - Make a side findable by flow_lookup()

@@ -97,6 +97,7 @@ static uint8_t ping_buf[IPV4_MAX_LEN];
 
 static void ping_close(struct icmp *icmp, struct ping_flow *ping)
 {
+	flow_list_del(icmp->flows, &icmp->used, &ping->f);
 	close(ping->fd);
 	flow_free(icmp->flows, &ping->f);
 }
@@ -210,6 +211,9 @@ static struct ping_flow *ping_new(struct icmp *icmp, const struct flowside *tap)
 	}
 
 	fd = ping_socket(icmp, &host, tap->eport);
+	if ((fd == -EMFILE || fd == -ENFILE) &&
+	    flow_evict(icmp->flows, FLOW_PING, true))
+		fd = ping_socket(icmp, &host, tap->eport);
 	if (fd < 0) {
 		ping_refused(icmp, af, fd);
 		return NULL;
@@ -221,6 +225,7 @@ static struct ping_flow *ping_new(struct icmp *icmp, const struct flowside *tap)
 		close(fd);
 		return NULL;
 	}
+	flow_list_add(icmp->flows, &icmp->used, &ping->f);
 	ping->fd = fd;
 	ping->f.proto = af->proto;
 	ping->f.pif[INISIDE] = PIF_TAP;
@@ -354,8 +359,11 @@ void icmp_tap_input(void *ctx, const struct packet_group *g)
 		ping_set_ttl(ping, g->ttl);
 		ping_send(icmp, ping, p);
 	}
-	if (ping)
-		loop_arm(icmp->loop, &ping->f.timer, PING_IDLE_MS);
+	if (!ping)
+		return;
+	loop_arm(icmp->loop, &ping->f.timer, PING_IDLE_MS);
+	flow_list_del(icmp->flows, &icmp->used, &ping->f);
+	flow_list_add(icmp->flows, &icmp->used, &ping->f);
 }
 
 /*
@@ -559,4 +567,17 @@ void icmp_flow_timer(void *ctx, struct flow *f)
 void icmp_flow_close(void *ctx, struct flow *f)
 {
 	ping_close(ctx, (struct ping_flow *)f);
+}
+
+bool icmp_flow_evict(void *ctx, bool fd)
+{
+	struct icmp *icmp = ctx;
+	struct flow *f = flow_list_first(icmp->flows, &icmp->used);
+
+	(void)fd; /* all of them have one */
+	if (!f)
+		return false;
+	icmp->stats.evicted++;
+	icmp_flow_close(icmp, f);
+	return true;
 }

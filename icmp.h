@@ -14,11 +14,12 @@ struct fwd;
 struct tap;
 
 struct icmp_stats {
-	uint64_t flows, bad_echo, no_fd, denied, table_full, dropped;
+	uint64_t flows, bad_echo, no_fd, denied, table_full, dropped, evicted;
 };
 
 /**
  * struct icmp - Echo of one instance; collaborators filled by the caller
+ * @used:	Flows in the order of use
  * @gid:	Our group, as the host numbers it, for messages
  * @denied4, @denied6: Said once that ping sockets are not permitted
  */
@@ -27,6 +28,7 @@ struct icmp {
 	struct loop *loop;
 	struct flow_table *flows;
 	struct fwd *fwd;
+	struct flow_list used;
 	unsigned gid;
 	bool denied4, denied6;
 	struct icmp_stats stats;
@@ -45,5 +47,6 @@ void icmp_sock_event(void *ctx, union epoll_ref ref, uint32_t events);
 /* Row of the flow table: FLOW_PING */
 void icmp_flow_timer(void *ctx, struct flow *f);
 void icmp_flow_close(void *ctx, struct flow *f);
+bool icmp_flow_evict(void *ctx, bool fd);
 
 #endif /* ICMP_H */

@@ -79,6 +79,7 @@ static const struct row rows[] = {
 	FRAG_ROW(evicted),
 	FRAG_ROW(broken),
 	{ "flow.full", FLOW, offsetof(struct flow_table, full) },
+	{ "flow.evicted", FLOW, offsetof(struct flow_table, evicted) },
 	TCP_ROW(opened_tap),
 	TCP_ROW(opened_host),
 	TCP_ROW(spliced),
@@ -97,6 +98,7 @@ static const struct row rows[] = {
 	TCP_ROW(no_flow),
 	TCP_ROW(no_fd),
 	TCP_ROW(table_full),
+	TCP_ROW(evicted),
 	UDP_ROW(flows),
 	UDP_ROW(spliced),
 	UDP_ROW(bad_datagram),
@@ -116,6 +118,7 @@ static const struct row rows[] = {
 	ICMP_ROW(no_fd),
 	ICMP_ROW(denied),
 	ICMP_ROW(table_full),
+	ICMP_ROW(evicted),
 	ICMP_ROW(dropped),
 };
 

@@ -79,6 +79,7 @@ int tcp_init(struct tcp *tcp)
 	tcp->syn_retries = n < SYN_RETRIES_MAX ? (unsigned)n : SYN_RETRIES_MAX;
 	tcp->ack_far = ack && !strcmp(ack, "far");
 	tcp->blocked = FLOW_NONE;
+	tcp->opening = (struct flow_list){ 0, 0 };
 	tcp->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (getrandom(&tcp->isn_key, sizeof(tcp->isn_key), 0) !=
 	    (ssize_t)sizeof(tcp->isn_key))
@@ -116,8 +117,19 @@ bool tcp_event(struct tcp_conn *c, enum tcp_event ev)
 	return ok;
 }
 
+/* Established, or never to be: no more in the list of those that are opening */
+static void tcp_opened(struct tcp *tcp, struct tcp_conn *c)
+{
+	if (!c->opening)
+		return;
+	c->opening = false;
+	flow_list_del(tcp->flows, &tcp->opening, &c->f);
+}
+
 bool tcp_settle(struct tcp *tcp, struct tcp_conn *c)
 {
+	if (c->st.phase == PHASE_ESTABLISHED || c->st.phase == PHASE_CLOSED)
+		tcp_opened(tcp, c);
 	if (c->st.phase != PHASE_CLOSED) {
 		tcp_timer_arm(tcp, c);
 		return true;
@@ -215,7 +227,12 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c, unsigned tapside)
 		if (rc)
 			return rc;
 	}
-	return loop_add(tcp->loop, c->fd, TCP_EVENTS_MASK, ref);
+	rc = loop_add(tcp->loop, c->fd, TCP_EVENTS_MASK, ref);
+	if (rc)
+		return rc;
+	c->opening = true;
+	flow_list_add(tcp->flows, &tcp->opening, &c->f);
+	return 0;
 }
 
 /* connect() succeeded: now the guest may know */
@@ -303,6 +320,9 @@ static int tcp_open_from_tap(struct tcp *tcp, const struct flowside *tap,
 		return -ENFILE;
 	}
 	c->fd = fwd_socket(tcp->fwd, IPPROTO_TCP, host, 0);
+	if ((c->fd == -EMFILE || c->fd == -ENFILE) &&
+	    flow_evict(tcp->flows, FLOW_TCP, true))
+		c->fd = fwd_socket(tcp->fwd, IPPROTO_TCP, host, 0);
 	if (c->fd < 0) {
 		rc = c->fd;
 		tcp->stats.no_fd++;
@@ -646,9 +666,12 @@ void tcp_listen_event(void *ctx, union epoll_ref ref, uint32_t events)
 		int fd = accept4(l->fd, &peer.sa, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+		if (fd < 0 && errno != EMFILE && errno != ENFILE)
+			return;
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE)
-				tcp_refuse_accept(tcp, l->fd);
+			if (flow_evict(tcp->flows, FLOW_TCP, true))
+				continue;
+			tcp_refuse_accept(tcp, l->fd);
 			return;
 		}
 		tcp_accepted(tcp, l, fd, &peer);
@@ -683,6 +706,20 @@ void tcp_flow_resume(void *ctx, struct flow *f)
 			tcp_send_ack(tcp, c);
 	}
 	tcp_settle(tcp, c);
+}
+
+bool tcp_flow_evict(void *ctx, bool fd)
+{
+	struct tcp *tcp = ctx;
+	struct flow *f = flow_list_first(tcp->flows, &tcp->opening);
+
+	(void)fd; /* all of them have one */
+	if (!f)
+		return false;
+	tcp->stats.evicted++;
+	debug_limited("TCP: giving up the oldest connection not yet open");
+	tcp_flow_close(tcp, f);
+	return true;
 }
 
 void tcp_flow_close(void *ctx, struct flow *f)

@@ -20,7 +20,7 @@ struct tcp_stats {
 	uint64_t opened_tap, opened_host, refused, reset_in, reset_out;
 	uint64_t bad_segment, bad_csum, bad_ack, out_of_window, challenge;
 	uint64_t retransmit, fast_retransmit, probes, keepalives;
-	uint64_t partial_send, no_flow, no_fd, table_full;
+	uint64_t partial_send, no_flow, no_fd, table_full, evicted;
 	uint64_t spliced;
 };
 
@@ -33,6 +33,7 @@ struct tcp_stats {
  * @netns:	Target namespace for spliced connections, NULL for none
  * @features:	Of the kernel
  * @syn_retries: SYNs repeated towards the guest
+ * @opening:	Flows not established yet: to be given up if others need room
  * @stats:	Counters
  */
 struct tcp {
@@ -48,6 +49,7 @@ struct tcp {
 	struct siphash_key isn_key;
 	int spare_fd;     /* kept back to answer when descriptors run out */
 	uint32_t blocked; /* list of flows that wait for the tap */
+	struct flow_list opening;
 	struct tcp_stats stats;
 };
 
@@ -81,6 +83,7 @@ void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events);
 void tcp_flow_timer(void *ctx, struct flow *f);
 void tcp_flow_resume(void *ctx, struct flow *f);
 void tcp_flow_close(void *ctx, struct flow *f);
+bool tcp_flow_evict(void *ctx, bool fd);
 void tcp_splice_flow_timer(void *ctx, struct flow *f);
 void tcp_splice_flow_resume(void *ctx, struct flow *f);
 void tcp_splice_flow_close(void *ctx, struct flow *f);

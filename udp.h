@@ -81,5 +81,6 @@ void udp_tap_ready(struct udp *udp);
 void udp_flow_timer(void *ctx, struct flow *f);
 void udp_flow_resume(void *ctx, struct flow *f);
 void udp_flow_close(void *ctx, struct flow *f);
+bool udp_flow_evict(void *ctx, bool fd);
 
 #endif /* UDP_H */

@@ -450,9 +450,12 @@ void tcp_splice_flow_close(void *ctx, struct flow *f)
 	splice_end(ctx, (struct tcp_splice *)f, true);
 }
 
-/* Socket of the target's namespace, connecting. Return: it, or -errno */
+/* Socket of the target's namespace, connecting; @again: others have made room.
+ *
+ * Return: it, or -errno
+ */
 static int open_target(struct tcp *tcp, struct tcp_splice *c, enum pif to,
-		       const struct flowside *tgt)
+		       const struct flowside *tgt, bool again)
 {
 	uint32_t scope = 0;
 	int fd, rc;
@@ -465,6 +468,9 @@ static int open_target(struct tcp *tcp, struct tcp_splice *c, enum pif to,
 			return -ENETUNREACH;
 		fd = netns_socket(tcp->netns, inany_af(&tgt->eaddr));
 	}
+	if ((fd == -EMFILE || fd == -ENFILE) && !again &&
+	    flow_evict(tcp->flows, FLOW_TCP, true))
+		return open_target(tcp, c, to, tgt, true);
 	if (fd < 0)
 		return fd;
 
@@ -503,7 +509,7 @@ static bool retarget(struct tcp *tcp, struct tcp_splice *c)
 	if (!fwd_other_target(tcp->fwd, pif, &c->f.side[INISIDE], &tgt) ||
 	    sock_error(refused) != ECONNREFUSED)
 		return false;
-	fd = open_target(tcp, c, pif, &tgt);
+	fd = open_target(tcp, c, pif, &tgt, false);
 	if (fd < 0)
 		return false;
 
@@ -536,7 +542,7 @@ bool tcp_splice_new(struct tcp *tcp, int fd, enum pif from, enum pif to,
 	f->side[TGTSIDE] = *tgt;
 	c->gen = ++generation;
 
-	rc = open_target(tcp, c, to, tgt);
+	rc = open_target(tcp, c, to, tgt, false);
 	if (rc < 0) {
 		if (rc == -EMFILE || rc == -ENFILE) {
 			tcp->stats.no_fd++;

@@ -18,9 +18,6 @@
 #include "lib/log.h"
 #include "udp/internal.h"
 
-/* Flows evicted at most for the sake of one */
-#define EVICT_MAX 4
-
 /* Ports tried if peers that differ would look the same to the guest */
 #define PORT_TRIES 16
 #define PORT_FIRST 49152 /* RFC 6335 section 6, dynamic ports */
@@ -113,8 +110,9 @@ void udp_tap_ready(struct udp *u)
 	}
 }
 
-bool udp_evict(struct udp *u, bool fd)
+bool udp_flow_evict(void *ctx, bool fd)
 {
+	struct udp *u = ctx;
 	uint32_t i = u->lru[1].head;
 
 	if (!fd &&
@@ -169,14 +167,8 @@ void udp_flow_timer(void *ctx, struct flow *flow)
 /* Take a slot, from another flow if need be; not in any list yet */
 static struct udp_flow *flow_alloc(struct udp *u)
 {
-	const struct flow_table *t = u->flows;
 	struct udp_flow *f;
-	unsigned i;
 
-	for (i = 0; i < EVICT_MAX; i++)
-		if (t->free != FLOW_NONE || t->fresh < t->max ||
-		    !udp_evict(u, false))
-			break;
 	f = (struct udp_flow *)flow_new(u->flows, FLOW_UDP);
 	if (!f) {
 		u->stats.table_full++;
@@ -271,7 +263,8 @@ struct udp_flow *udp_flow_from_tap(struct udp *u, const struct flowside *tap,
 	f->f.side[TGTSIDE] = host;
 
 	fd = udp_open_host(u, f);
-	if ((fd == -EMFILE || fd == -ENFILE) && udp_evict(u, true))
+	if ((fd == -EMFILE || fd == -ENFILE) &&
+	    flow_evict(u->flows, FLOW_UDP, true))
 		fd = udp_open_host(u, f);
 	if (fd < 0) {
 		no_socket(u, fd);
@@ -320,7 +313,8 @@ static int open_both(struct udp *u, struct udp_flow *f,
 
 	if (f->f.pif[TGTSIDE] != PIF_TAP) {
 		fd = udp_open_target(u, f);
-		if ((fd == -EMFILE || fd == -ENFILE) && udp_evict(u, true))
+		if ((fd == -EMFILE || fd == -ENFILE) &&
+		    flow_evict(u->flows, FLOW_UDP, true))
 			fd = udp_open_target(u, f);
 		if (fd < 0)
 			return fd;

@@ -143,15 +143,6 @@ void udp_flow_wait(struct udp *u, struct udp_flow *f);
 void udp_lru_add(struct udp *u, struct udp_flow *f);
 
 /**
- * udp_evict() - Close the flow unused for longest
- * @u:		UDP
- * @fd:		One with a socket
- *
- * Return: false if there is none but the one being read
- */
-bool udp_evict(struct udp *u, bool fd);
-
-/**
  * udp_scope() - Interface for link-local addresses and groups on the host
  * @u:		UDP
  * @a:		Address

@@ -27,7 +27,7 @@ static struct iovec piovs[BATCH_MAX];
 
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_close,
-		       &env.tcp },
+		       tcp_flow_evict, &env.tcp },
 };
 
 static const struct loop_handler handlers[EPOLL_TYPES] = {

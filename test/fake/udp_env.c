@@ -45,7 +45,7 @@ int udp_env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
 
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_close,
-		       &udp_env.udp },
+		       udp_flow_evict, &udp_env.udp },
 };
 
 static const struct loop_handler handlers[EPOLL_TYPES] = {

@@ -66,15 +66,32 @@ static void on_close(void *ctx, struct flow *f)
 	flow_free(&t, f);
 }
 
-#define OPS                                                  \
-	{                                                    \
-		"ops", on_timer, on_resume, on_close, &token \
+/* Flows of FLOW_PING that may be evicted, the first goes first */
+static struct flow_list spare;
+static bool evict_fd;
+
+static bool on_evict(void *ctx, bool fd)
+{
+	struct flow *f = flow_list_first(&t, &spare);
+
+	assert_ptr_equal(ctx, &token);
+	evict_fd = fd;
+	if (!f)
+		return false;
+	flow_list_del(&t, &spare, f);
+	flow_free(&t, f);
+	return true;
+}
+
+#define OPS                                                        \
+	{                                                          \
+		"ops", on_timer, on_resume, on_close, NULL, &token \
 	}
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_TCP] = OPS,
 	[FLOW_TCP_SPLICE] = OPS,
 	[FLOW_UDP] = OPS,
-	[FLOW_PING] = { "ping", NULL, NULL, on_close, &token },
+	[FLOW_PING] = { "ping", NULL, NULL, on_close, on_evict, &token },
 };
 
 static int setup_max(uint32_t max)
@@ -84,6 +101,7 @@ static int setup_max(uint32_t max)
 	nhist = 0;
 	free_first = defer_again = NULL;
 	new_first = false;
+	spare = (struct flow_list){ 0, 0 };
 	wheel_init(&wheel, 1000);
 	return flow_init(&t, max, &key, ops, &wheel);
 }
@@ -162,6 +180,57 @@ static void test_full(void **state)
 }
 
 /* A slot that is used again is zero, whatever a protocol left there */
+/* Lists keep their order, whatever is taken out of them */
+static void test_list(void **state)
+{
+	struct flow_list l = { 0, 0 };
+	struct flow *f[4];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		f[i] = flow_new(&t, FLOW_TCP);
+		flow_list_add(&t, &l, f[i]);
+	}
+	flow_list_del(&t, &l, f[0]);
+	assert_ptr_equal(flow_list_first(&t, &l), f[1]);
+	flow_list_del(&t, &l, f[2]);
+	flow_list_del(&t, &l, f[1]);
+	assert_ptr_equal(flow_list_first(&t, &l), f[3]);
+	flow_list_add(&t, &l, f[0]);
+	flow_list_del(&t, &l, f[3]);
+	assert_ptr_equal(flow_list_first(&t, &l), f[0]);
+	flow_list_del(&t, &l, f[0]);
+	assert_null(flow_list_first(&t, &l));
+	assert_int_equal(l.tail, 0);
+}
+
+/* A full table: a flow of any type takes the place of one that is spare */
+static void test_evict(void **state)
+{
+	struct flow *f[MAX];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < MAX; i++) {
+		f[i] = flow_new(&t, i < 3 ? FLOW_PING : FLOW_TCP);
+		if (i < 3)
+			flow_list_add(&t, &spare, f[i]);
+	}
+	assert_ptr_equal(flow_new(&t, FLOW_TCP), f[0]);
+	assert_false(evict_fd);
+	assert_ptr_equal(flow_new(&t, FLOW_PING), f[1]);
+	/* Its slot comes back later, and there is no other */
+	flow_defer(&t, f[2]);
+	assert_null(flow_new(&t, FLOW_TCP));
+	assert_false(flow_run_deferred(&t));
+	assert_ptr_equal(flow_new(&t, FLOW_TCP), f[2]);
+	assert_false(flow_evict(&t, FLOW_TCP, true));
+	assert_true(evict_fd);
+	assert_int_equal(t.evicted, 3);
+	assert_int_equal(t.full, 1);
+}
+
 static void test_clean(void **state)
 {
 	static const uint8_t zero[FLOW_SLOT];
@@ -541,6 +610,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_full),
+		TEST(test_list),
+		TEST(test_evict),
 		TEST(test_clean),
 		TEST(test_at),
 		TEST(test_lookup),

@@ -63,7 +63,8 @@ static void on_turn(void *ctx)
 
 static const struct loop_hooks hooks = { on_timer, on_turn, NULL };
 static const struct flow_ops ops[FLOW_TYPES] = {
-	[FLOW_PING] = { "ping", icmp_flow_timer, NULL, icmp_flow_close, &icmp },
+	[FLOW_PING] = { "ping", icmp_flow_timer, NULL, icmp_flow_close,
+			icmp_flow_evict, &icmp },
 };
 
 static void must(const char *command)
@@ -530,12 +531,24 @@ static void test_full(void **state)
 	unsigned i;
 	(void)state;
 
-	for (i = 0; i < flows.max + 3; i++) {
+	for (i = 0; i < flows.max; i++) {
 		r.id = (uint16_t)(100 + i);
 		request(&r);
 	}
 	assert_int_equal(flows.used, flows.max);
-	assert_int_equal(icmp.stats.table_full, 3);
+	/* The first one is used again, so the next ones are older */
+	r.id = 100;
+	request(&r);
+	for (i = 0; i < 3; i++) {
+		r.id = (uint16_t)(200 + flows.max + i);
+		request(&r);
+	}
+	assert_int_equal(flows.used, flows.max);
+	assert_int_equal(icmp.stats.evicted, 3);
+	assert_int_equal(icmp.stats.table_full, 0);
+	r.id = 100;
+	request(&r);
+	assert_int_equal(icmp.stats.flows, flows.max + 3);
 }
 
 static void test_blocked(void **state)

@@ -97,7 +97,7 @@ static const struct loop_hooks hooks = { timer_hook, turn_hook, NULL };
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_TCP_SPLICE] = { "splice", tcp_splice_flow_timer,
 			      tcp_splice_flow_resume, tcp_splice_flow_close,
-			      &tcp },
+			      NULL, &tcp },
 };
 
 /* One end: what it sent and what it was sent so far */

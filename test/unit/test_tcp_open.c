@@ -630,6 +630,19 @@ static void test_table_full(void **state)
 		send_syn(&c, mss_ws7, 8);
 	env_want_none();
 	assert_int_equal(env.flows.used, ENV_FLOWS);
+	/* The oldest one is not open yet and makes room */
+	send_syn(&c, mss_ws7, 8);
+	c.gport = 40000;
+	env_want_bare(&c, TH_RST | TH_ACK, 0, 1001, NULL);
+	assert_int_equal(env.tcp.stats.evicted, 1);
+
+	/* As if all were open: these stay */
+	for (i = 0; i < ENV_FLOWS; i++) {
+		struct flow *f = flow_at(&env.flows, i, FLOW_TCP);
+
+		((struct tcp_conn *)(void *)f)->opening = false;
+	}
+	env.tcp.opening = (struct flow_list){ 0, 0 };
 	send_syn(&c, mss_ws7, 8);
 	env_want_bare(&c, TH_RST | TH_ACK, 0, 1001, NULL);
 	fd = env_connect(HOST4, 6018);
@@ -637,6 +650,33 @@ static void test_table_full(void **state)
 	env_want_none();
 	assert_int_equal(env.tcp.stats.table_full, 2);
 	close(fd);
+}
+
+/* Descriptors used up by connections nobody completes: the oldest makes room */
+static void test_evict(void **state)
+{
+	struct env_conn c = addresses(PEER4, 6017);
+	int l = env_listen(PEER4, 6017), n;
+	struct rlimit old, few;
+	struct env_rx rx;
+
+	(void)state;
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = old;
+	n = dup(0);
+	close(n);
+	few.rlim_cur = (rlim_t)n + 2;
+	setrlimit(RLIMIT_NOFILE, &few);
+	for (c.gport = 40001; c.gport <= 40003; c.gport++)
+		send_syn(&c, mss_ws7, 8);
+	setrlimit(RLIMIT_NOFILE, &old);
+
+	assert_int_equal(env.tcp.stats.opened_tap, 3);
+	assert_int_equal(env.tcp.stats.evicted, 1);
+	assert_int_equal(env.tcp.stats.no_fd, 0);
+	c.gport = 40001; /* and is told so */
+	env_want_bare(&c, TH_RST | TH_ACK, 0, 1001, &rx);
+	close(l);
 }
 
 #define T(name) cmocka_unit_test_setup(name, tcp_env_reset)
@@ -668,6 +708,7 @@ int main(void)
 		T(test_no_descriptor),
 		T(test_spare_is_no_listener),
 		T(test_table_full),
+		T(test_evict),
 	};
 
 	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
