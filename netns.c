@@ -33,6 +33,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -63,7 +64,14 @@ struct netns_job {
 
 void netns_init(struct netns *ns)
 {
-	*ns = (struct netns){ .fd = -1 };
+	struct rlimit lim;
+
+	*ns = (struct netns){ .fd = -1, .max = NETNS_POOL };
+	if (!getrlimit(RLIMIT_NOFILE, &lim) &&
+	    lim.rlim_cur / NETNS_POOL_PART < NETNS_POOL)
+		ns->max = (unsigned)(lim.rlim_cur / NETNS_POOL_PART);
+	if (!ns->max)
+		ns->max = 1;
 	ns->request[0] = ns->request[1] = -1;
 	ns->reply[0] = ns->reply[1] = -1;
 }
@@ -173,9 +181,9 @@ static void *netns_resident(void *arg)
 }
 
 /* Sockets of one family until its pool is full. Return: 0 or -errno */
-static int netns_fill_af(sa_family_t af, int *pool, unsigned *n)
+static int netns_fill_af(sa_family_t af, int *pool, unsigned *n, unsigned max)
 {
-	while (*n < NETNS_POOL) {
+	while (*n < max) {
 		int s = socket(af, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 			       IPPROTO_TCP);
 
@@ -190,11 +198,12 @@ static int netns_fill_af(sa_family_t af, int *pool, unsigned *n)
 static int netns_fill(void *arg)
 {
 	struct netns *ns = arg;
-	int rc = netns_fill_af(AF_INET, ns->pool4, &ns->n4);
+	int rc = netns_fill_af(AF_INET, ns->pool4, &ns->n4, ns->max);
 
 	if (rc)
 		return rc;
-	return ns->ipv6 ? netns_fill_af(AF_INET6, ns->pool6, &ns->n6) : 0;
+	return ns->ipv6 ? netns_fill_af(AF_INET6, ns->pool6, &ns->n6, ns->max)
+			: 0;
 }
 
 /* The pipes and the thread. Return: 0 or -errno */
@@ -263,8 +272,8 @@ void netns_refill(struct netns *ns)
 {
 	int rc;
 
-	if (!netns_started(ns) || (ns->n4 >= NETNS_POOL / 2 &&
-				   (!ns->ipv6 || ns->n6 >= NETNS_POOL / 2)))
+	if (!netns_started(ns) ||
+	    (2 * ns->n4 >= ns->max && (!ns->ipv6 || 2 * ns->n6 >= ns->max)))
 		return;
 	rc = netns_call(ns, netns_fill, ns);
 	if (rc)

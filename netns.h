@@ -10,8 +10,11 @@
 
 struct loop;
 
-/* Sockets of the namespace kept ready, for each family */
-#define NETNS_POOL 32
+/* Sockets of the namespace kept ready, for each family: at most, and not more
+ * than this part of the limit of descriptors
+ */
+#define NETNS_POOL      32
+#define NETNS_POOL_PART 16
 
 /**
  * struct netns - Target namespace of pasta
@@ -20,13 +23,14 @@ struct loop;
  *		has not been started
  * @pool4, @pool6: TCP sockets ready for use
  * @n4, @n6:	How many
+ * @max:	How many there should be
  * @ipv6:	IPv6 sockets can be made there
  */
 struct netns {
 	int fd;
 	int request[2], reply[2];
 	int pool4[NETNS_POOL], pool6[NETNS_POOL];
-	unsigned n4, n6;
+	unsigned n4, n6, max;
 	bool ipv6;
 };
 

@@ -37,6 +37,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,7 +54,8 @@
  * #syscalls:pasta setsockopt(1=IPPROTO_TCP,2=TCP_NODELAY)
  */
 
-#define PIPE_POOL 64 /* empty pipes kept */
+#define PIPE_POOL      64 /* empty pipes kept, and not more */
+#define PIPE_POOL_PART 16 /* than this part of the limit of descriptors */
 
 /* Large pipes are faster, but /proc/sys/fs/pipe-user-pages-soft is shared by
  * all processes of a user: so many may be large
@@ -131,12 +133,27 @@ static void pipe_close(struct pipe *p)
 	p->slots = 0;
 }
 
+/* How many to keep. The limit does not change: it is asked for once */
+static unsigned pool_max(void)
+{
+	static unsigned max;
+	struct rlimit lim;
+
+	if (max)
+		return max;
+	max = PIPE_POOL;
+	if (!getrlimit(RLIMIT_NOFILE, &lim) &&
+	    lim.rlim_cur / PIPE_POOL_PART < PIPE_POOL)
+		max = (unsigned)(lim.rlim_cur / PIPE_POOL_PART) + 1;
+	return max;
+}
+
 /* Give back an empty pipe, if there is one */
 static void pipe_put(struct pipe *p)
 {
 	if (!p->slots)
 		return;
-	if (npool == PIPE_POOL) {
+	if (npool >= pool_max()) {
 		pipe_close(p);
 		return;
 	}
