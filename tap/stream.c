@@ -13,13 +13,17 @@
  * arena is full the tap is blocked, and back-pressure reaches the protocols:
  * TCP leaves data in its sockets.
  *
- * There is one client at a time; others are turned away at once.
+ * There is one client at a time; others are turned away at once. One descriptor
+ * is kept back to take any of them by: if connections of a guest have used up all
+ * others, it can still leave and come back.
  *
  * #syscalls:passt accept4 recvfrom sendmsg close
  * #syscalls:passt getsockopt(1=SOL_SOCKET,2=SO_PEERCRED)
+ * #syscalls:passt fcntl(1=F_DUPFD_CLOEXEC)
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -57,6 +61,8 @@ static uint8_t stream_tx[STREAM_TX_LEN] __attribute__((aligned(64)));
 /**
  * struct stream - State of the one stream tap
  * @listen:	Listening socket, unused with --fd
+ * @spare:	Descriptor kept back for accept(2), -1 if there was none
+ * @deaf:	There is none, so nobody is listened to until the client leaves
  * @one_off:	Quit when the client leaves
  * @rx_len:	Bytes of a frame not complete yet, at the front of stream_rx
  * @head:	First free byte of the arena
@@ -67,6 +73,8 @@ static uint8_t stream_tx[STREAM_TX_LEN] __attribute__((aligned(64)));
  */
 static struct stream {
 	int listen;
+	int spare;
+	bool deaf;
 	bool one_off;
 	size_t rx_len;
 	size_t head;
@@ -86,6 +94,23 @@ static void stream_watch(struct tap *tap, bool blocked)
 	loop_mod(tap->loop, tap->fd, EPOLLIN | (blocked ? EPOLLOUT : 0), ref);
 }
 
+/* Have a descriptor to give back before accept(2). Without one, a client that
+ * waits would be reported for ever, and only this one leaving can change that.
+ */
+static void stream_keep_spare(struct tap *tap)
+{
+	union epoll_ref ref = { .type = EPOLL_TAP_LISTEN };
+
+	if (stream.listen < 0)
+		return;
+	if (stream.spare < 0)
+		stream.spare = fcntl(stream.listen, F_DUPFD_CLOEXEC, 0);
+	if (stream.deaf == (stream.spare < 0))
+		return;
+	stream.deaf = stream.spare < 0;
+	loop_mod(tap->loop, stream.listen, stream.deaf ? 0 : EPOLLIN, ref);
+}
+
 /* The client is gone, or nobody can talk to it any more */
 static void stream_disconnect(struct tap *tap)
 {
@@ -93,6 +118,7 @@ static void stream_disconnect(struct tap *tap)
 		return;
 	close(tap->fd);
 	tap->fd = -1;
+	stream_keep_spare(tap);
 	stream.rx_len = stream.head = 0;
 	stream.first = stream.n = 0;
 	stream.blocked = false;
@@ -131,7 +157,8 @@ static bool stream_send(struct tap *tap)
 		if (sent < 0) {
 			if (errno == EINTR)
 				continue;
-			if (errno != EAGAIN && errno != ENOBUFS)
+			if (errno != EAGAIN && errno != ENOBUFS &&
+			    errno != ENOMEM)
 				stream_disconnect(tap);
 			return false;
 		}
@@ -264,7 +291,7 @@ static void stream_read(struct tap *tap)
 		len = recv(tap->fd, stream_rx + stream.rx_len,
 			   sizeof(stream_rx) - stream.rx_len, MSG_DONTWAIT);
 	} while (len < 0 && errno == EINTR);
-	if (len < 0 && errno == EAGAIN)
+	if (len < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
 		return;
 	if (len <= 0) {
 		stream_disconnect(tap);
@@ -309,16 +336,21 @@ static void stream_last_words(struct tap *tap)
 		stream_read(tap);
 }
 
-static void stream_accept(struct tap *tap, uint32_t events)
+/* One that is connected waits. Return: it, or -1 */
+static int stream_accept_fd(void)
+{
+	if (stream.spare >= 0)
+		close(stream.spare);
+	stream.spare = -1;
+	return accept4(stream.listen, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* Serve a new client, or turn it away */
+static void stream_take(struct tap *tap, int fd)
 {
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
-	int fd;
 
-	(void)events;
-	fd = accept4(stream.listen, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return;
 	if (tap->fd >= 0)
 		stream_last_words(tap);
 	if (stream.one_off && tap->loop->quit) {
@@ -336,6 +368,16 @@ static void stream_accept(struct tap *tap, uint32_t events)
 	info("Accepted connection from PID %d", cred.pid);
 	if (stream_connect(tap, fd))
 		close(fd);
+}
+
+static void stream_accept(struct tap *tap, uint32_t events)
+{
+	int fd = stream_accept_fd();
+
+	(void)events;
+	if (fd >= 0)
+		stream_take(tap, fd);
+	stream_keep_spare(tap);
 }
 
 /* Is somebody serving this path? */
@@ -423,6 +465,7 @@ int tap_stream_init(struct tap *tap, const struct tap_stream_opts *opts)
 
 	tap->facts.batch = BATCH_FRAMES;
 	stream.one_off = opts->one_off || opts->fd >= 0;
+	stream.listen = stream.spare = -1;
 	if (opts->fd >= 0) {
 		rc = stream_connect(tap, opts->fd);
 		if (rc)
@@ -439,7 +482,9 @@ int tap_stream_init(struct tap *tap, const struct tap_stream_opts *opts)
 		return rc;
 	if (listen(stream.listen, 1))
 		return -errno;
-	return loop_add(tap->loop, stream.listen, EPOLLIN, ref);
+	rc = loop_add(tap->loop, stream.listen, EPOLLIN, ref);
+	stream_keep_spare(tap);
+	return rc;
 }
 
 const struct tap_ops tap_stream_ops = {
