@@ -69,6 +69,7 @@ enum tcp_flag {
  * @tapside:	Which side of the flow is the tap's
  * @flags:	enum tcp_flag
  * @opening:	In the list of those not established yet
+ * @starved:	The kernel lacked memory: look again soon
  * @retries:	Times the present deadline passed without an answer
  * @dup_acks:	Duplicate ACKs in a row
  * @guest_ws:	Shift for windows the guest announces
@@ -110,7 +111,7 @@ struct tcp_conn {
 	uint8_t tapside;
 	uint8_t retries;
 	uint16_t flags;
-	bool opening;
+	bool opening, starved;
 	uint8_t dup_acks;
 	bool careful;
 	uint8_t guest_ws, our_ws;

@@ -239,9 +239,13 @@ static ssize_t tcp_peek(struct tcp *tcp, struct tcp_conn *c, struct batch *b,
 
 	mh.msg_iovlen = tcp_trim_iov(b, max);
 	if (tcp->features->peek_off) {
-		if (c->peek_off != off &&
-		    sock_set_int(c->fd, SOL_SOCKET, SO_PEEK_OFF, (int)off))
-			return -EIO;
+		int rc = c->peek_off == off
+				 ? 0
+				 : sock_set_int(c->fd, SOL_SOCKET, SO_PEEK_OFF,
+						(int)off);
+
+		if (rc)
+			return rc;
 		c->peek_off = off;
 	} else if (off) {
 		mh.msg_iov--;
@@ -309,7 +313,8 @@ static unsigned tcp_push_data(struct tcp *tcp, struct tcp_conn *c,
  * @maxp:	Bytes at most, not 0; filled with what was really asked for
  *
  * Return: bytes sent, 0 at the end of data, -EAGAIN if there are none now,
- *	   -ENOBUFS if the tap is blocked (the flow waits for it), other -errno
+ *	   -EBUSY if the tap is blocked (the flow waits for it), -ENOMEM if the
+ *	   kernel has no memory now (a timer comes back), other -errno
  */
 static ssize_t tcp_send_data(struct tcp *tcp, struct tcp_conn *c, uint32_t seq,
 			     size_t *maxp)
@@ -328,7 +333,7 @@ static ssize_t tcp_send_data(struct tcp *tcp, struct tcp_conn *c, uint32_t seq,
 	b = tap_reserve(tcp->tap, (unsigned)want, hdrlen, payload);
 	if (!b) {
 		tcp_block(tcp, c);
-		return -ENOBUFS;
+		return -EBUSY;
 	}
 	if (max > b->n * payload)
 		max = b->n * payload;
@@ -337,7 +342,10 @@ static ssize_t tcp_send_data(struct tcp *tcp, struct tcp_conn *c, uint32_t seq,
 	tap_submit(tcp->tap, b,
 		   len > 0 ? tcp_push_data(tcp, c, b, seq, (size_t)len, payload)
 			   : 0);
-	return len;
+	if (len != -ENOBUFS && len != -ENOMEM)
+		return len;
+	c->starved = true;
+	return -ENOMEM;
 }
 
 /* Nothing was in flight, now something will be: from here on the guest's ACK is
@@ -402,7 +410,7 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 		if (!room)
 			return;
 		len = tcp_send_data(tcp, c, c->snd_nxt, &room);
-		if (len == -ENOBUFS)
+		if (len == -EBUSY || len == -ENOMEM)
 			return;
 		if (len == -EAGAIN) {
 			/* Without SO_PEEK_OFF there is no way to look behind
@@ -472,7 +480,7 @@ void tcp_retransmit(struct tcp *tcp, struct tcp_conn *c)
 	if (max > data)
 		max = data;
 	len = tcp_send_data(tcp, c, c->snd_una, &max);
-	if (len == -ENOBUFS)
+	if (len == -EBUSY || len == -ENOMEM)
 		c->flags |= TCP_REPEAT;
 	else if (len < 0 && len != -EAGAIN)
 		tcp_reset(tcp, c);

@@ -69,7 +69,7 @@
 #define PUMP_MAX    (1024 * 1024) /* bytes asked for at once, more than fits */
 #define PUMP_ROUNDS 16            /* then it is the turn of others */
 
-#define PIPE_RETRY_MS   10  /* no pipe to be had: look again */
+#define PIPE_RETRY_MS   10  /* no pipe or no memory to be had: look again */
 #define UNSENT_RETRY_MS 10  /* bytes on their way before a reset: look again */
 #define UNSENT_RETRIES  100 /* so often */
 
@@ -221,8 +221,14 @@ static ssize_t move_urgent(struct tcp_splice *c, unsigned s)
 	return n < 0 ? -errno : n;
 }
 
-/* Source socket to pipe */
-static void pump_in(struct tcp_splice *c, unsigned s)
+/* Not the fault of a side: the kernel lacks memory */
+static bool is_short(ssize_t n)
+{
+	return n == -ENOMEM || n == -ENOBUFS;
+}
+
+/* Source socket to pipe. Return: 0, or -errno to be tried again */
+static int pump_in(struct tcp_splice *c, unsigned s)
 {
 	struct splice_dir *d = &c->dir[s];
 	bool empty = !d->queued, more = d->hup || d->urgent;
@@ -237,6 +243,8 @@ static void pump_in(struct tcp_splice *c, unsigned s)
 		/* No need to ask again if the pipe has slots left for sure */
 		if (empty && n < d->pipe.slots && !more)
 			d->readable = false;
+	} else if (is_short(n)) {
+		return (int)n;
 	} else if (n == -EAGAIN) {
 		if (empty)
 			d->readable = false;
@@ -246,10 +254,11 @@ static void pump_in(struct tcp_splice *c, unsigned s)
 		if (n)
 			side_failed(c, s);
 	}
+	return 0;
 }
 
-/* Pipe to target socket */
-static void pump_out(struct tcp_splice *c, unsigned s)
+/* Pipe to target socket. Return: 0, or -errno to be tried again */
+static int pump_out(struct tcp_splice *c, unsigned s)
 {
 	struct splice_dir *d = &c->dir[s];
 	ssize_t n;
@@ -257,10 +266,13 @@ static void pump_out(struct tcp_splice *c, unsigned s)
 	n = move(d->pipe.rd, c->fd[!s], d->queued);
 	if (n > 0)
 		d->queued -= (uint32_t)n;
+	else if (is_short(n))
+		return (int)n;
 	else if (n == -EAGAIN)
 		d->blocked = true;
 	else
 		side_failed(c, !s);
+	return 0;
 }
 
 /**
@@ -269,7 +281,7 @@ static void pump_out(struct tcp_splice *c, unsigned s)
  * @s:		Side they come from
  *
  * Return: 0 if it is at rest, -EBUSY if there is more to do in the next turn,
- *	   or another -errno if there is no pipe
+ *	   or another -errno if there is no pipe, or no memory
  */
 static int splice_pump(struct tcp_splice *c, unsigned s)
 {
@@ -282,12 +294,14 @@ static int splice_pump(struct tcp_splice *c, unsigned s)
 			return 0;
 		if (d->readable) {
 			rc = d->pipe.slots ? 0 : pipe_get(&d->pipe);
+			if (!rc)
+				rc = pump_in(c, s);
 			if (rc)
 				return rc;
-			pump_in(c, s);
 		}
-		if (d->queued)
-			pump_out(c, s);
+		rc = d->queued ? pump_out(c, s) : 0;
+		if (rc)
+			return rc;
 		if (!d->queued && !d->readable)
 			return 0;
 	}
@@ -393,7 +407,7 @@ static void splice_run(struct tcp *tcp, struct tcp_splice *c)
 		if (rc[s] == -EBUSY) {
 			flow_defer(tcp->flows, &c->f);
 		} else if (rc[s]) {
-			warn_limited("No pipe for a connection: %s",
+			warn_limited("Spliced connection has to wait: %s",
 				     errstr(-rc[s]));
 			loop_arm(tcp->loop, &c->f.timer, PIPE_RETRY_MS);
 		}

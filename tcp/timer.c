@@ -31,6 +31,9 @@
 #define KEEPALIVE_INTERVAL (75 * 1000)
 #define KEEPALIVE_RETRIES  9
 
+/* The kernel had no memory for what was asked: ask again, ms */
+#define SHORT_RETRY 10
+
 /* Wait number @retries, ms */
 static uint64_t backoff(uint64_t first, unsigned retries)
 {
@@ -79,6 +82,8 @@ void tcp_timer_arm(struct tcp *tcp, struct tcp_conn *c)
 
 	if (ack < due)
 		due = ack;
+	if (c->starved && due > tcp->loop->now + SHORT_RETRY)
+		due = tcp->loop->now + SHORT_RETRY;
 	if (due == UINT64_MAX)
 		wheel_cancel(&tcp->loop->wheel, &c->f.timer);
 	else if (!wtimer_armed(&c->f.timer) || due < c->f.timer.at)
@@ -158,6 +163,11 @@ void tcp_flow_timer(void *ctx, struct flow *f)
 	struct tcp_conn *c = (struct tcp_conn *)(void *)f;
 	struct tcp *tcp = ctx;
 
+	if (c->starved) {
+		c->starved = false;
+		tcp_flow_resume(tcp, f);
+		return;
+	}
 	if (c->retries && c->heard >= c->base &&
 	    tcp_deadline(c->st, tcp_inflight(c), tcp_waiting(c)) ==
 		    TCP_DL_KEEPALIVE)

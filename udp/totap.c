@@ -381,7 +381,7 @@ static unsigned finish(struct udp *u, struct udp_flow *f, unsigned side,
 
 /* Read one batch. @full is told whether there may be more.
  *
- * Return: datagrams, or -errno; -ENOBUFS: the tap is blocked
+ * Return: datagrams, or -errno; -EBUSY: the tap is blocked
  */
 static int read_batch(struct udp *u, struct udp_flow *f, unsigned side,
 		      bool *full)
@@ -393,7 +393,7 @@ static int read_batch(struct udp *u, struct udp_flow *f, unsigned side,
 
 	b = borrow(u, f, inany_v4(&f->f.side[!side].eaddr), &lay);
 	if (!b)
-		return -ENOBUFS;
+		return -EBUSY;
 	prepare(b, &lay);
 	n = recvmmsg(f->fd[side], msgs, lay.n, MSG_DONTWAIT, NULL);
 	if (n < 0) {
@@ -427,9 +427,12 @@ void udp_tap_read(struct udp *u, struct udp_flow *f, bool all)
 
 		if (!u->reading)
 			return;
-		if (n == -ENOBUFS)
+		if (n == -EBUSY)
 			udp_flow_wait(u, f);
-		if (n == -ENOBUFS || n == -EAGAIN)
+		if (n == -ENOBUFS || n == -ENOMEM) /* nobody wakes us then */
+			flow_defer(u->flows, &f->f);
+		if (n == -EBUSY || n == -EAGAIN || n == -ENOBUFS ||
+		    n == -ENOMEM)
 			break;
 		if (n < 0) {
 			/* An error report came first */

@@ -89,7 +89,7 @@ static int listener[CONNS];
 
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_close,
-		       &tcp },
+		       tcp_flow_evict, &tcp },
 };
 static const struct loop_handler handlers[EPOLL_TYPES] = {
 	[EPOLL_TCP] = { "TCP", tcp_sock_event, &tcp },

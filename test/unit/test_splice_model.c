@@ -445,7 +445,7 @@ static const struct fwd_map map;
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_TCP_SPLICE] = { "splice", tcp_splice_flow_timer,
 			      tcp_splice_flow_resume, tcp_splice_flow_close,
-			      &env_tcp },
+			      NULL, &env_tcp },
 };
 
 /* What a program did, that the end is judged by */
