@@ -85,7 +85,7 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
 .PHONY: all static failpoints failpoints-bin install uninstall clean check \
-	check-all check-fast unit lint format fuzz fuzz-seeds fuzz-run
+	check-all check-fast check-long unit lint format fuzz fuzz-seeds fuzz-run
 all: $(BINS)
 
 # Whatever was built last, of any flavour, and however old it is
@@ -181,6 +181,12 @@ check:
 	test/install-tools
 	$(MAKE) --no-print-directory all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run all
+# Load and faults, for as long and with as much as is worth waiting for: about
+# half an hour
+check-long:
+	test/install-tools
+	$(MAKE) --no-print-directory all
+	test/run long
 
 # The same, and the tests with real programs once more with those that are
 # killed without a word for a system call not allowed, by two C libraries

@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import daemon                       # noqa: E402
+import figures                      # noqa: E402
 import netns                        # noqa: E402
 import topology                     # noqa: E402
 from procs import Procs             # noqa: E402
@@ -22,6 +23,7 @@ from path import PATHS              # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: not part of 'test/run fast'")
+    config.addinivalue_line("markers", "long: has a long form, see figures.py")
     config.addinivalue_line("markers", "xdist_group: run by one worker")
     if os.geteuid():
         pytest.exit("these tests make network namespaces: run as root", 1)
@@ -40,6 +42,8 @@ def pytest_configure(config):
 def pytest_runtest_call(item):
     """No test runs for ever: an exception in the main thread ends it."""
     limit = 150 if item.get_closest_marker("slow") else 75
+    if figures.LONG and item.get_closest_marker("long"):
+        limit = 1800
 
     def expired(*_):
         raise TimeoutError("test not done within %d s" % limit)
@@ -96,10 +100,10 @@ def pasta(net, bindir, procs):
     made = []
     dirs = []
 
-    def make(*opts, where=None, **kw):
+    def make(*opts, where=None, programs=bindir, **kw):
         dirs.append(tempfile.mkdtemp(prefix="e2e-"))
         os.chmod(dirs[-1], 0o777)
-        made.append(daemon.Pasta(procs, where or net.host, bindir, dirs[-1],
+        made.append(daemon.Pasta(procs, where or net.host, programs, dirs[-1],
                                  opts, **kw))
         return made[-1]
 
@@ -116,10 +120,10 @@ def passt(net, bindir, procs):
     """Factory: passt(*options, user=, sock=, ...) -> daemon.Passt."""
     dirs = []
 
-    def make(*opts, where=None, **kw):
+    def make(*opts, where=None, programs=bindir, **kw):
         dirs.append(tempfile.mkdtemp(prefix="e2e-"))
-        return daemon.Passt(procs, where or net.host, bindir, dirs[-1], opts,
-                            **kw)
+        return daemon.Passt(procs, where or net.host, programs, dirs[-1],
+                            opts, **kw)
 
     yield make
     procs.end()
@@ -127,15 +131,46 @@ def passt(net, bindir, procs):
         shutil.rmtree(path)
 
 
-@pytest.fixture(scope="session")
-def bridge():
-    """The program that joins a tap and passt's socket."""
+def _compiled(name):
+    """Fixture function: a program of one source file, test/NAME/NAME.c."""
     dest = tempfile.mkdtemp(prefix="e2e-")
-    src = os.path.join(os.path.dirname(__file__), "..", "bridge", "bridge.c")
-    prog = os.path.join(dest, "bridge")
+    src = os.path.join(os.path.dirname(__file__), "..", name, name + ".c")
+    prog = os.path.join(dest, name)
     subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-O2", "-o", prog,
                     src], check=True)
     yield prog
+    shutil.rmtree(dest)
+
+
+@pytest.fixture(scope="session")
+def bridge():
+    """The program that joins a tap and passt's socket."""
+    yield from _compiled("bridge")
+
+
+@pytest.fixture(scope="session")
+def box():
+    """The program that is a bad wire."""
+    yield from _compiled("box")
+
+
+@pytest.fixture(scope="session")
+def load():
+    """The program that is a crowd."""
+    yield from _compiled("load")
+
+
+@pytest.fixture(scope="session")
+def failing():
+    """Directory of passt and pasta whose system calls fail at random."""
+    dest = tempfile.mkdtemp(prefix="e2e-bin-", dir="/var/tmp")
+    os.chmod(dest, 0o755)
+    subprocess.run(["make", "-s", "failpoints", "O=build/failpoints"],
+                   cwd=daemon.TOP, check=True)
+    for name in ("passt", "pasta"):
+        shutil.copy(os.path.join(daemon.TOP, "build/failpoints/passt"),
+                    os.path.join(dest, name))
+    yield dest
     shutil.rmtree(dest)
 
 

@@ -65,12 +65,15 @@ class Pasta:
     """One pasta and the namespace it serves.
 
     form: "command", a shell inside that waits for our word; "pid" and
-    "netns", a namespace made before by the test is joined.
+    "netns", a namespace made before by the test is joined. prefix: words
+    before the command line, as of prlimit(1) or env(1), run as superuser.
     """
 
     def __init__(self, procs, where, bindir, tmp, opts=(), user="user",
-                 form="command", resolv=None, config_net=True, target=None):
+                 form="command", resolv=None, config_net=True, target=None,
+                 prefix=()):
         self.procs = procs
+        self.prefix = tuple(prefix)
         self.ns = None
         self.target = None
         self.proc = None
@@ -89,7 +92,8 @@ class Pasta:
     def _start(self, argv, where, user, resolv, **kw):
         if not resolv:
             resolv = "/dev/null"
-        return self.procs.start(_under(argv, resolv, user), ns=where, **kw)
+        return self.procs.start([*self.prefix, *_under(argv, resolv, user)],
+                                ns=where, **kw)
 
     def _command(self, argv, where, user, resolv):
         """A shell in new namespaces that ends when we close its input."""
@@ -189,7 +193,8 @@ class Passt:
     """One passt with a stream socket."""
 
     def __init__(self, procs, where, bindir, tmp, opts=(), user="user",
-                 resolv=None, sock=None, foreground=True, pass_fds=()):
+                 resolv=None, sock=None, foreground=True, pass_fds=(),
+                 prefix=()):
         self.where = where
         os.chmod(tmp, 0o777)
         self.path = sock or os.path.join(tmp, "passt.sock")
@@ -201,9 +206,9 @@ class Passt:
             argv += ["--socket", self.path]
         argv += map(str, opts)
         with open(self.log, "wb") as log:
-            self.proc = procs.start(_under(argv, resolv or "/dev/null", user),
-                                    ns=where, stdout=log, stderr=log,
-                                    pass_fds=pass_fds)
+            self.proc = procs.start(
+                [*prefix, *_under(argv, resolv or "/dev/null", user)],
+                ns=where, stdout=log, stderr=log, pass_fds=pass_fds)
         self.pid = self.proc.pid
         if not pass_fds:
             wait_for(self._listening, "passt socket")
@@ -229,23 +234,39 @@ class Bridged:
 
     def __init__(self, passt, procs, bridge, families):
         self.passt = passt
+        self.pid = passt.pid
         self.ns = NamedNetns("guest")
+        self._procs, self._bridge = procs, bridge
+        self._families = families
         try:
-            proc = procs.start([bridge, "eth0", passt.path], ns=self.ns,
-                               stdout=subprocess.PIPE)
-            assert proc.stdout.readline() == b"ready\n"
-            self.ns.ip("link set eth0 mtu 65520 txqueuelen 10000 up")
-            for fam in families:
-                flags = "nodad" if fam.num == 6 else ""
-                self.ns.batch("addr add %s/%d dev eth0 %s\n"
-                              "route replace default via %s dev eth0\n" %
-                              (fam.host, fam.plen, flags, fam.gw))
-            # passt sends to the addresses it knows, so let it see us
-            for fam in families:
-                self.ns.run("ping", "-n", "-c", "1", "-W", "10", fam.far)
+            self.attach()
         except BaseException:
             self.close()
             raise
+
+    def attach(self, look=True):
+        """A new bridge with a new tap, addressed, and seen by passt."""
+        self.proc = self._procs.start(
+            [self._bridge, "eth0", self.passt.path], ns=self.ns,
+            stdout=subprocess.PIPE)
+        assert self.proc.stdout.readline() == b"ready\n"
+        self.ns.ip("link set eth0 mtu 65520 txqueuelen 10000 up")
+        for fam in self._families:
+            flags = "nodad" if fam.num == 6 else ""
+            self.ns.batch("addr add %s/%d dev eth0 %s\n"
+                          "route replace default via %s dev eth0\n" %
+                          (fam.host, fam.plen, flags, fam.gw))
+        # passt sends to the addresses it knows, so let it see us
+        for fam in self._families if look else ():
+            self.ns.run("ping", "-n", "-c", "1", "-W", "10", fam.far)
+
+    def text(self):
+        """What passt said."""
+        return self.passt.text()
+
+    def running(self):
+        """Whether passt still lives."""
+        return self.passt.running()
 
     def run(self, *argv, **kw):
         """Run a program in the place of the guest."""

@@ -3,14 +3,14 @@
  *
  * The linker sends calls of the functions below here (ld --wrap), so neither
  * the program's source nor its ordinary build know of it. Nothing fails before
- * the event loop has started: what set-up does about errors is another matter.
+ * it is told to: what set-up does about errors is another matter.
  *
  * Environment:
  *   PASST_FAIL_SEED=NUMBER	seed of the random numbers, default 1
  *   PASST_FAIL=CALL:PERMILLE:ERRNO[,...]	for instance
  *				sendmsg:100:ENOBUFS,socket:500:ENOMEM
  *
- * SIGUSR1 switches failures off, and on again. It comes, as any signal, also as
+ * SIGUSR1 switches failures on, and off again. It comes, as any signal, also as
  * EINTR to the call it interrupts. SIGUSR2 prints on stderr how many calls
  * failed.
  */
@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -83,7 +84,7 @@ static struct {
 	uint64_t failed;
 } points[POINTS];
 
-static volatile sig_atomic_t on, started, tell;
+static volatile sig_atomic_t on, tell;
 static uint64_t state = 1;
 
 /* xorshift64 (Marsaglia 2003): small, and the same for the same seed */
@@ -175,8 +176,6 @@ int __real_epoll_wait(int epfd, struct epoll_event *ev, int n, int timeout);
 int __wrap_epoll_wait(int epfd, struct epoll_event *ev, int n, int timeout);
 int __wrap_epoll_wait(int epfd, struct epoll_event *ev, int n, int timeout)
 {
-	if (!started)
-		started = on = 1;
 	if (tell) {
 		tell = 0;
 		say();
@@ -218,13 +217,35 @@ WRAP(ssize_t, P_RECVMSG, recvmsg, (int fd, struct msghdr *m, int flags),
 WRAP(int, P_RECVMMSG, recvmmsg,
      (int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *t),
      (fd, m, n, flags, t))
-WRAP(ssize_t, P_RECV, recv, (int fd, void *buf, size_t len, int flags),
-     (fd, buf, len, flags))
 WRAP(ssize_t, P_SPLICE, splice,
      (int in, off_t *ioff, int out, off_t *ooff, size_t len, unsigned flags),
      (in, ioff, out, ooff, len, flags))
 WRAP(int, P_PIPE2, pipe2, (int fd[2], int flags), (fd, flags))
-WRAP(int, P_EPOLL_CTL, epoll_ctl,
-     (int epfd, int op, int fd, struct epoll_event *ev), (epfd, op, fd, ev))
-WRAP(ssize_t, P_WRITE, write, (int fd, const void *buf, size_t len),
-     (fd, buf, len))
+/* With conditions: where the kernel would not fail for want of memory, neither
+ * do these
+ */
+#define WRAP_IF(type, point, cond, name, params, args) \
+	type __real_##name params;                     \
+	type __wrap_##name params;                     \
+	type __wrap_##name params                      \
+	{                                              \
+		if ((cond) && fails(point))            \
+			return -1;                     \
+		return __real_##name args;             \
+	}
+
+/* Is it the tun device? Pipes of our own are written to as well */
+static int is_device(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISCHR(st.st_mode) && fd > STDERR_FILENO;
+}
+
+/* Discarding takes no memory */
+WRAP_IF(ssize_t, P_RECV, !(flags & MSG_TRUNC), recv,
+	(int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))
+WRAP_IF(int, P_EPOLL_CTL, op == EPOLL_CTL_ADD, epoll_ctl,
+	(int epfd, int op, int fd, struct epoll_event *ev), (epfd, op, fd, ev))
+WRAP_IF(ssize_t, P_WRITE, is_device(fd), write,
+	(int fd, const void *buf, size_t len), (fd, buf, len))
