@@ -299,7 +299,7 @@ static bool tcp_refuse_icmp(struct tcp *tcp, const struct tcp_conn *c,
 static void tcp_refuse(struct tcp *tcp, struct tcp_conn *c, int error)
 {
 	tcp->stats.refused++;
-	debug("TCP: connection of guest failed: %s", errstr(error));
+	debug_limited("TCP: connection of guest failed: %s", errstr(error));
 	if (tcp_refuse_icmp(tcp, c, error))
 		tcp_event(c, TCP_EV_ABORT);
 	else

@@ -359,9 +359,10 @@ static void open_port(const struct opening *o, in_port_t port)
 		    port > r->last)
 			continue;
 		rc = open_rule(o, r, port);
-		debug("%s port %u%s: %s", o->proto == SCAN_TCP ? "TCP" : "UDP",
-		      port, o->side == SIDE_HOST ? "" : " of the namespace",
-		      rc ? errstr(rc) : "opened");
+		debug_limited("%s port %u%s: %s",
+			      o->proto == SCAN_TCP ? "TCP" : "UDP", port,
+			      o->side == SIDE_HOST ? "" : " of the namespace",
+			      rc ? errstr(rc) : "opened");
 		port_set_add(rc ? &s->refused : &s->open, port);
 		if (rc)
 			o->fwd->scan->refused = true;
@@ -403,8 +404,9 @@ static void close_ports(struct fwd *fwd, unsigned side, unsigned proto,
 	port_set_remove(&t->ours, gone);
 	for (port = port_set_next(gone, 0); port < NUM_PORTS;
 	     port = port_set_next(gone, port + 1))
-		debug("%s port %u%s: closed", proto == SCAN_TCP ? "TCP" : "UDP",
-		      port, side == SIDE_HOST ? "" : " of the namespace");
+		debug_limited("%s port %u%s: closed",
+			      proto == SCAN_TCP ? "TCP" : "UDP", port,
+			      side == SIDE_HOST ? "" : " of the namespace");
 }
 
 /* Ports that automatic rules of a pif and protocol are to listen on */

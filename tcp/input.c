@@ -418,7 +418,7 @@ static void tcp_discard(struct tcp *tcp, struct tcp_conn *c, uint32_t n)
 			continue;
 		if (rc <= 0) {
 			/* they were there when we peeked */
-			debug("TCP: %u bytes missing in queue", n);
+			debug_limited("TCP: %u bytes missing in queue", n);
 			tcp_reset(tcp, c);
 			return;
 		}

@@ -148,7 +148,7 @@ static void tcp_timeout(struct tcp *tcp, struct tcp_conn *c)
 		return;
 	}
 	if (c->retries > limit) {
-		debug("TCP: guest does not answer any more, resetting");
+		debug_limited("TCP: guest does not answer any more, resetting");
 		tcp_reset(tcp, c);
 		return;
 	}
