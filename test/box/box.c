@@ -6,7 +6,7 @@
  * in another order. Random numbers come from a seed: the same frames at the same
  * times have the same fate.
  *
- * usage: box [-s SEED] [-d DELAY] [-j JITTER] [-l LOSS] END END
+ * usage: box [-s SEED] [-d DELAY] [-j JITTER [-r LATE]] [-l LOSS] END END
  *
  *   END	tap:NAME[@NETNS]	a tap device, made
  *		packet:NAME[@NETNS]	a device that is there: what it gets is
@@ -14,7 +14,8 @@
  *		stream:PATH		a UNIX stream socket of passt, as QEMU
  *					would connect to it
  *   DELAY	milliseconds, each way; JITTER: up to so many more, at random
- *   LOSS	frames of a thousand
+ *   LATE	frames of a thousand that jitter is for, if not all
+ *   LOSS	frames of a thousand that are lost
  *
  * Prints "ready". SIGUSR1 cuts the wire, SIGUSR2 mends it. SIGTERM: says on
  * standard output what passed, and ends.
@@ -72,7 +73,7 @@ static struct held heap[HELD_MAX];
 static unsigned nheld;
 static uint64_t serial, state = 1;
 static int64_t delay, jitter;
-static unsigned loss;
+static unsigned loss, late = 1000;
 static volatile sig_atomic_t cut, over;
 
 static void die(const char *what)
@@ -288,6 +289,7 @@ static void fill(unsigned from)
 {
 	static uint8_t frame[FRAME_MAX];
 	struct end *e = &ends[from];
+	int64_t more;
 	unsigned i;
 
 	for (i = 0; i < BATCH; i++) {
@@ -298,8 +300,10 @@ static void fill(unsigned from)
 			return;
 		e->frames++;
 		/* always as many random numbers a frame */
-		h.due = now() + delay +
-			(int64_t)(next_random() % (uint64_t)(jitter + 1));
+		more = (int64_t)(next_random() % (uint64_t)(jitter + 1));
+		h.due = now() + delay;
+		if (next_random() % 1000 < late)
+			h.due += more;
 		if (next_random() % 1000 < loss || cut || nheld == HELD_MAX) {
 			e->lost++;
 			continue;
@@ -349,19 +353,21 @@ int main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_signal };
 	int c;
 
-	while ((c = getopt(argc, argv, "s:d:j:l:")) != -1) {
+	while ((c = getopt(argc, argv, "s:d:j:r:l:")) != -1) {
 		if (c == 's')
 			state = strtoull(optarg, NULL, 0);
 		else if (c == 'd')
 			delay = atoll(optarg) * (NS / 1000);
 		else if (c == 'j')
 			jitter = atoll(optarg) * (NS / 1000);
+		else if (c == 'r')
+			late = (unsigned)atoi(optarg);
 		else if (c == 'l')
 			loss = (unsigned)atoi(optarg);
 	}
 	if (argc - optind != 2 || !state) {
-		fputs("usage: box [-s SEED] [-d DELAY] [-j JITTER] [-l LOSS] "
-		      "END END\n",
+		fputs("usage: box [-s SEED] [-d DELAY] [-j JITTER [-r LATE]] "
+		      "[-l LOSS] END END\n",
 		      stderr);
 		return 2;
 	}

@@ -99,10 +99,10 @@ class Usage:
 
 
 def quick_udp(net):
-    """UDP flows of daemons started from now on live for seconds, not for half
+    """UDP flows of daemons started from now on live for a second, not for half
     a minute, so that a test can see their end."""
-    net.host.sysctl(netfilter__nf_conntrack_udp_timeout=3,
-                    netfilter__nf_conntrack_udp_timeout_stream=3)
+    net.host.sysctl(netfilter__nf_conntrack_udp_timeout=1,
+                    netfilter__nf_conntrack_udp_timeout_stream=1)
 
 
 class Service:
@@ -146,14 +146,14 @@ class Service:
         """Does it serve? TCP, UDP, ping, in both families."""
         assert self.daemon.running(), self.daemon.text()
         for fam in FAMILIES:
-            self.daemon.run("ping", "-n", "-c", "1", "-W", "10", fam.far)
+            self.daemon.run("ping", "-n", "-c", "1", "-w", "10", fam.far)
             self.once("tcp", fam)
             self.once("udp", fam)
 
     def counters(self):
         """What --stats said so far, by name."""
         time.sleep(1.1)                 # the least time between two lines
-        self.daemon.run("ping", "-n", "-c", "1", "-W", "10", FAMILIES[0].far)
+        self.daemon.run("ping", "-n", "-c", "1", "-w", "10", FAMILIES[0].far)
         values = {}
         with open(self.log(), encoding="utf-8", errors="replace") as f:
             for line in f:

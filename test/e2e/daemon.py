@@ -258,7 +258,7 @@ class Bridged:
                           (fam.host, fam.plen, flags, fam.gw))
         # passt sends to the addresses it knows, so let it see us
         for fam in self._families if look else ():
-            self.ns.run("ping", "-n", "-c", "1", "-W", "10", fam.far)
+            self.ns.run("ping", "-n", "-c", "1", "-w", "10", fam.far)
 
     def text(self):
         """What passt said."""

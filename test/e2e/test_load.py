@@ -2,6 +2,7 @@
 """Load: crowds, floods, what happens when there are too many, and that the
 service is there afterwards, with no more memory and descriptors than before."""
 
+import itertools
 import socket
 import time
 
@@ -46,11 +47,13 @@ def service(net, start, procs, load):
     return make
 
 
-def each(*bounded):
-    """Parametrize by program and family; all four in the long form only."""
-    both = [(p, f) for p in ("pasta", "passt") for f in FAMILIES]
+def each(*bounded, names="name, fam", more=()):
+    """Parametrize by program and family, and what else there is: those given,
+    all combinations in the long form only."""
+    args = [("pasta", "passt"), FAMILIES] + ([more] if more else [])
     return pytest.mark.parametrize(
-        "name, fam", form(bounded or [("pasta", V4), ("passt", V6)], both),
+        names, form(bounded or [("pasta", V4), ("passt", V6)],
+                    list(itertools.product(*args))),
         ids=lambda v: v if isinstance(v, str) else repr(v))
 
 
@@ -61,8 +64,8 @@ def gateway_mac(service, fam):
 
 
 @pytest.mark.long
-@each()
-@pytest.mark.parametrize("target", ("open", "blackhole"))
+@each(("pasta", V4, "open"), ("passt", V6, "blackhole"),
+      names="name, fam, target", more=("open", "blackhole"))
 def test_syn_flood(service, name, fam, target):
     """100,000 SYNs whose sender never goes on: to a port where somebody
     listens, whose SYN-ACKs nobody answers; and to an address that is silent."""
@@ -206,15 +209,16 @@ def test_few_descriptors_new_client(service):
 
 
 @pytest.mark.long
-@each()
-@pytest.mark.parametrize("noise", ("flood", "bulk"))
+@each(*((p, f, n) for p, f in (("pasta", V4), ("passt", V6))
+        for n in ("flood", "bulk")), names="name, fam, noise",
+      more=("flood", "bulk"))
 def test_noisy(service, name, fam, net, noise):
     """One flow as fast as it goes, datagrams or bytes, beside another that
     asks and waits for answers. The bridge that plays QEMU loses frames, anybody's,
     at what pasta's link still takes, where a virtual machine would slow the
     sender down: passt gets 100,000 datagrams a second."""
     s = service(name)
-    secs = form(1.5, 10)
+    secs = form(0.7, 10)
 
     def ask(kind):
         quiet = s.run(s.daemon.ns, "rr", kind, fam.far, s.port)
@@ -251,7 +255,7 @@ def test_mixed(service, name):
     """Connections, flows, bulk, pings of both families for a while (10
     minutes in the long form): memory stays as it is."""
     s = service(name)
-    secs = form(6, 600)
+    secs = form(4, 600)
     bulks = [s.run(s.daemon.ns, "bulk", fam.far, s.port) for fam in FAMILIES]
     begin, rss, rounds = time.monotonic(), [], 0
     while time.monotonic() - begin < secs:
@@ -266,7 +270,8 @@ def test_mixed(service, name):
         rss.append(s.usage.rss())
     moved = sum(b.finish()["got"] for b in bulks)
     s.check()
-    s.usage.back(30)
+    # those of pings live for a minute
+    s.usage.back(form(10, 90), slack=form(2 * rounds + 2, 2))
     # what is touched by the first rounds is all there is
     warm = max(rss[:max(1, len(rss) // 3)])
     figure("mixed traffic, %s" % s.name,
