@@ -182,7 +182,7 @@ check:
 	$(MAKE) --no-print-directory all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run all
 # Load and faults, for as long and with as much as is worth waiting for: about
-# half an hour
+# an hour
 check-long:
 	test/install-tools
 	$(MAKE) --no-print-directory all

@@ -13,6 +13,8 @@ import urllib.request
 import pytest
 
 import daemon
+from crowd import Usage
+from figures import figure, form
 from procs import Procs, wait_for
 from topology import V4, V6
 from vm import Relay, Vm
@@ -238,6 +240,36 @@ def test_direct(passt, procs, tmp, net, machine):
     vm.start("poweroff -f")
     vm.proc.wait(30)
     assert p.proc.wait(10) == 0
+
+
+@pytest.mark.long
+def test_killed(passt, procs, tmp, net, machine):
+    """QEMU itself is killed while it sends (5 times in the long form), the next
+    one is served by the same passt."""
+    p, kills = passt(), form(1, 5)
+    usage = Usage(p.pid)
+    for i in range(kills + 1):
+        mine = os.path.join(tmp, str(i))
+        os.mkdir(mine)
+        vm = Vm(procs, machine.tmp, mine, p.path)
+        dev = vm.run("ls /sys/class/net | grep -v lo").strip()
+        vm.run("ip link set %s up; udhcpc -i %s -f -q -n -t 10 -T 2 "
+               "-s /etc/lease" % (dev, dev))
+        with net.far.sock(socket.AF_INET) as s:
+            s.bind((V4.far, 0))
+            s.listen()
+            vm.start("cat /dev/zero | nc %s %d" % s.getsockname())
+            conn = s.accept()[0]
+            conn.settimeout(30)
+            with conn:
+                recv_bulk(conn, MIB)
+                vm.proc.kill()
+                vm.proc.wait()
+    assert p.running()
+    figure("QEMU killed %d times" % (kills + 1),
+           "the next one served each time; %d descriptors before, %d after",
+           usage.fds0, usage.fds())
+    assert usage.fds() <= usage.fds0 + 4 * (kills + 1)
 
 
 def test_quit(machine):
