@@ -40,7 +40,9 @@ class Load:
 
     def line(self, timeout=120):
         """The next line it says."""
-        if not select.select([self.proc.stdout], [], [], timeout)[0]:
+        poll = select.poll()            # knows descriptors above 1023
+        poll.register(self.proc.stdout, select.POLLIN)
+        if not poll.poll(timeout * 1000):
             raise AssertionError("load tool says nothing")
         return self.proc.stdout.readline().decode()
 
@@ -61,7 +63,8 @@ class Load:
         self.proc.stdin.close()
         line = self.line()
         self.proc.wait(30)
-        self.proc.stdin = None
+        self.proc.stdout.close()
+        self.proc.stdin = self.proc.stdout = None
         return json.loads(line) if line else None
 
     def close(self):
@@ -142,11 +145,12 @@ class Service:
         assert answer["done"] == 1 and not answer["wrong"], answer
         assert answer["seconds"] < timeout, answer
 
-    def check(self):
-        """Does it serve? TCP, UDP, ping, in both families."""
+    def check(self, patience=10):
+        """Does it serve? TCP, UDP, ping, in both families. patience: seconds
+        until it does again"""
         assert self.daemon.running(), self.daemon.text()
         for fam in FAMILIES:
-            self.daemon.run("ping", "-n", "-c", "1", "-w", "10", fam.far)
+            self.daemon.run("ping", "-n", "-c", "1", "-w", patience, fam.far)
             self.once("tcp", fam)
             self.once("udp", fam)
 
