@@ -78,6 +78,7 @@ int tcp_init(struct tcp *tcp)
 
 	tcp->syn_retries = n < SYN_RETRIES_MAX ? (unsigned)n : SYN_RETRIES_MAX;
 	tcp->ack_far = ack && !strcmp(ack, "far");
+	tcp_splice_init();
 	tcp->blocked = FLOW_NONE;
 	tcp->opening = (struct flow_list){ 0, 0 };
 	tcp->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -19,11 +19,11 @@
  *
  * #syscalls:passt accept4 recvfrom sendmsg close
  * #syscalls:passt getsockopt(1=SOL_SOCKET,2=SO_PEERCRED)
- * #syscalls:passt fcntl(1=F_DUPFD_CLOEXEC)
+ * #syscalls:passt socket(0=AF_INET,1&0xf=SOCK_DGRAM,2=IPPROTO_UDP)
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -104,7 +104,8 @@ static void stream_keep_spare(struct tap *tap)
 	if (stream.listen < 0)
 		return;
 	if (stream.spare < 0)
-		stream.spare = fcntl(stream.listen, F_DUPFD_CLOEXEC, 0);
+		stream.spare = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC,
+				      IPPROTO_UDP);
 	if (stream.deaf == (stream.spare < 0))
 		return;
 	stream.deaf = stream.spare < 0;

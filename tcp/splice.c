@@ -120,7 +120,16 @@ _Static_assert(sizeof(struct tcp_splice) <= FLOW_SLOT, "must fit a slot");
 
 /* Pipes without content, and how many large ones there are altogether */
 static struct pipe pool[PIPE_POOL];
-static unsigned npool, nlarge;
+static unsigned npool, nlarge, pool_max = PIPE_POOL;
+
+void tcp_splice_init(void)
+{
+	struct rlimit lim;
+
+	if (!getrlimit(RLIMIT_NOFILE, &lim) &&
+	    lim.rlim_cur / PIPE_POOL_PART < PIPE_POOL)
+		pool_max = (unsigned)(lim.rlim_cur / PIPE_POOL_PART) + 1;
+}
 
 static void pipe_close(struct pipe *p)
 {
@@ -133,27 +142,12 @@ static void pipe_close(struct pipe *p)
 	p->slots = 0;
 }
 
-/* How many to keep. The limit does not change: it is asked for once */
-static unsigned pool_max(void)
-{
-	static unsigned max;
-	struct rlimit lim;
-
-	if (max)
-		return max;
-	max = PIPE_POOL;
-	if (!getrlimit(RLIMIT_NOFILE, &lim) &&
-	    lim.rlim_cur / PIPE_POOL_PART < PIPE_POOL)
-		max = (unsigned)(lim.rlim_cur / PIPE_POOL_PART) + 1;
-	return max;
-}
-
 /* Give back an empty pipe, if there is one */
 static void pipe_put(struct pipe *p)
 {
 	if (!p->slots)
 		return;
-	if (npool >= pool_max()) {
+	if (npool >= pool_max) {
 		pipe_close(p);
 		return;
 	}

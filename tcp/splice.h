@@ -10,6 +10,11 @@
 struct tcp;
 
 /**
+ * tcp_splice_init() - Look up, before the loop, how many pipes may be kept
+ */
+void tcp_splice_init(void);
+
+/**
  * tcp_splice_new() - Connect an accepted connection to its target
  * @tcp:	TCP
  * @fd:		Accepted socket, non-blocking, with TCP_NODELAY from its

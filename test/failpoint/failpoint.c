@@ -13,6 +13,9 @@
  * SIGUSR1 switches failures on, and off again. It comes, as any signal, also as
  * EINTR to the call it interrupts. SIGUSR2 prints on stderr how many calls
  * failed.
+ *
+ * Of system calls, this needs some that the program does without:
+ * #syscalls rt_sigreturn restart_syscall fstat newfstatat
  */
 #include <errno.h>
 #include <fcntl.h>
