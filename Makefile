@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Builds passt, pasta (the same binary) and qrap; runs the tests
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+ifndef VERSION
+VERSION	:= $(shell contrib/version)
+endif
 
 CC	?= cc
 CFLAGS	?= -O2 -g
@@ -11,6 +13,7 @@ mandir	?= $(prefix)/share/man
 docdir	?= $(prefix)/share/doc/passt
 libexecdir ?= $(prefix)/libexec
 unitdir	?= $(prefix)/lib/systemd/user
+datadir	?= $(prefix)/share
 bashcompdir ?= $(prefix)/share/bash-completion/completions
 zshcompdir ?= $(prefix)/share/zsh/site-functions
 
@@ -76,7 +79,9 @@ LIB	:= $(O)/libpasst.a
 LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(O) -DVERSION=\"lint\"
 BINS	:= passt pasta qrap
 MANS	:= $(wildcard *.1)
-DOCS	:= README.md SECURITY.md $(wildcard doc/*.md)
+DOCS	:= README.md SECURITY.md $(wildcard CHANGELOG.md doc/*.md)
+# Copies for administrators, who decide whether they are loaded
+PROFILES := $(wildcard contrib/apparmor/* contrib/selinux/*)
 COMPS	:= $(O)/completion/passt $(O)/completion/_passt
 UNIT	:= $(patsubst test/unit/%.c,$(O)/test/unit/%,\
 	     $(wildcard test/unit/test_*.c))
@@ -235,16 +240,23 @@ install: all $(COMPS)
 	sed 's,/usr/bin/,$(bindir)/,' contrib/systemd/passt@.service \
 		>$(DESTDIR)$(unitdir)/passt@.service
 	chmod 644 $(DESTDIR)$(unitdir)/passt@.service
+	for f in $(PROFILES:contrib/%=%); do \
+		install -D -m 644 contrib/$$f \
+			$(DESTDIR)$(datadir)/passt/$$f || exit 1; \
+	done
 
 uninstall:
 	cd $(DESTDIR)$(bindir) && rm -f $(BINS)
 	cd $(DESTDIR)$(mandir)/man1 && rm -f $(MANS) pasta.1
 	rm -f $(DESTDIR)$(bashcompdir)/passt $(DESTDIR)$(bashcompdir)/pasta \
 		$(DESTDIR)$(zshcompdir)/_passt $(DESTDIR)$(unitdir)/passt@.service
-	rm -rf $(DESTDIR)$(docdir) $(DESTDIR)$(libexecdir)/passt
+	rm -rf $(DESTDIR)$(docdir) $(DESTDIR)$(libexecdir)/passt \
+		$(DESTDIR)$(datadir)/passt
 
 clean:
 	rm -rf build $(BINS)
+
+include contrib/package.mk
 
 # Objects of tests are no by-products to be thrown away
 .PRECIOUS: $(O)/%.o
