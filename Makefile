@@ -34,7 +34,7 @@ endif
 # FAILPOINTS=1: system calls that fail at random, see test/failpoint
 ifeq ($(FAILPOINTS),1)
 flavour	:= $(flavour)-failpoints
-FAILCALLS := epoll_wait socket bind connect accept4 setsockopt getsockopt \
+FAILCALLS := epoll_pwait socket bind connect accept4 setsockopt getsockopt \
 	     sendmsg sendmmsg recvmsg recvmmsg recv splice pipe2 epoll_ctl write
 override LDFLAGS += $(FAILCALLS:%=-Wl,--wrap=%)
 endif

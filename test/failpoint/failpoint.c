@@ -175,15 +175,19 @@ static int fails(enum point p)
 	return 0;
 }
 
-int __real_epoll_wait(int epfd, struct epoll_event *ev, int n, int timeout);
-int __wrap_epoll_wait(int epfd, struct epoll_event *ev, int n, int timeout);
-int __wrap_epoll_wait(int epfd, struct epoll_event *ev, int n, int timeout)
+/* Each turn of the loop begins here */
+int __real_epoll_pwait(int epfd, struct epoll_event *ev, int n, int timeout,
+		       const sigset_t *set);
+int __wrap_epoll_pwait(int epfd, struct epoll_event *ev, int n, int timeout,
+		       const sigset_t *set);
+int __wrap_epoll_pwait(int epfd, struct epoll_event *ev, int n, int timeout,
+		       const sigset_t *set)
 {
 	if (tell) {
 		tell = 0;
 		say();
 	}
-	return __real_epoll_wait(epfd, ev, n, timeout);
+	return __real_epoll_pwait(epfd, ev, n, timeout, set);
 }
 
 /* The same for every call: fail, or be the real one */
