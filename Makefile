@@ -90,7 +90,7 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
 .PHONY: all static failpoints failpoints-bin install uninstall clean check \
-	check-all check-fast check-long unit lint format fuzz fuzz-seeds fuzz-run
+	check-fast check-long unit lint format fuzz fuzz-seeds fuzz-run
 all: $(BINS)
 
 # Whatever was built last, of any flavour, and however old it is
@@ -181,22 +181,12 @@ fuzz-run: $(FUZZERS)
 
 check-fast: all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run fast
-# All of it, with the tools that are missing installed before (as root)
-check:
-	test/install-tools
-	$(MAKE) --no-print-directory all $(UNIT)
-	UNIT_DIR=$(O)/test/unit test/run all
-# Load and faults, for as long and with as much as is worth waiting for: about
-# an hour
-check-long:
-	test/install-tools
-	$(MAKE) --no-print-directory all
-	test/run long
-
-# The same, and the tests with real programs once more with those that are
-# killed without a word for a system call not allowed, by two C libraries
+# All of it, with the tools that are missing installed before (as root): every
+# parser fuzzed for a while, then tests, those with real programs once more with
+# programs that are killed without a word for a system call not allowed, by two C
+# libraries
 KILLERS	:= cc musl-gcc-static
-check-all:
+check:
 	test/install-tools
 	$(MAKE) --no-print-directory all $(UNIT)
 	$(MAKE) --no-print-directory CC=cc SECCOMP=kill \
@@ -204,8 +194,15 @@ check-all:
 	$(MAKE) --no-print-directory CC=musl-gcc STATIC=1 SECCOMP=kill \
 		build/musl-gcc-static-kill/pasta \
 		build/musl-gcc-static-kill/qrap
+	$(MAKE) --no-print-directory fuzz
 	UNIT_DIR=$(O)/test/unit KILL_DIRS="$(KILLERS:%=build/%-kill)" \
 		test/run all
+# Load and faults, for as long and with as much as is worth waiting for: about
+# an hour
+check-long:
+	test/install-tools
+	$(MAKE) --no-print-directory all
+	test/run long
 
 # What a reader should not have to look for; versions as in Debian 12
 lint: $(O)/seccomp_filter.h
