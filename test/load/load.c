@@ -463,7 +463,8 @@ static int flood(char **argv)
 		if (send(fd, buf, size, 0) < 0)
 			refused++;
 		n++;
-		if (rate > 0 && n % 64 == 0 && (double)n / rate > now() - begin)
+		while (rate > 0 && n % 64 == 0 &&
+		       (double)n / rate > now() - begin)
 			usleep(500);
 	}
 	printf("{\"sent\": %lu, \"refused\": %lu, \"rate\": %.0f}\n", n,
