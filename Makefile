@@ -61,7 +61,8 @@ O	:= build/$(flavour)
 override CPPFLAGS += -I. -I$(O) -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(FILTER)
 BASE	:= -std=c11 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
 	   -Wmissing-prototypes -Wformat=2 -fno-strict-aliasing -pthread \
-	   $(SANFLAGS)
+	   -ffunction-sections -fno-asynchronous-unwind-tables $(SANFLAGS)
+override LDFLAGS += -Wl,--gc-sections
 # gcc only looks for these when told; clang warns that it knows them not
 ifneq ($(findstring musl-gcc,$(CC)),)
 # musl-gcc leaves out the directories of the kernel's headers
@@ -87,6 +88,11 @@ UNIT	:= $(patsubst test/unit/%.c,$(O)/test/unit/%,\
 	     $(wildcard test/unit/test_*.c))
 FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 	     $(wildcard test/fuzz/fuzz_*.c))
+# What runs once, or now and then, is made small rather than fast
+SMALL	:= $(patsubst %.c,$(O)/%.o,$(wildcard conf*.c conf/*.c nl/*.c pasta*.c) \
+	     isolation.c seccomp.c passt.c stats.c netns.c arp.c ndp.c dhcp.c \
+	     dhcpv6.c fwd/listen.c fwd/report.c fwd/wanted.c lib/dnsname.c \
+	     lib/log.c)
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
 .PHONY: all static failpoints failpoints-bin install uninstall clean check \
@@ -110,6 +116,9 @@ failpoints:
 	$(MAKE) --no-print-directory FAILPOINTS=1 failpoints-bin
 failpoints-bin: $(O)/pasta
 
+ifeq ($(filter -O2,$(CFLAGS)),-O2)
+$(SMALL): override CFLAGS += -Os
+endif
 $(O)/passt: $(OBJS)
 	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^
 $(O)/pasta: $(O)/passt

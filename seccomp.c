@@ -38,6 +38,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -92,23 +94,29 @@ int seccomp_install(bool pasta)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Name of a system call, for messages */
+static const char *call_name(int nr)
+{
+	const char *p;
+	char *name;
+
+	for (p = seccomp_names; *p; p += strlen(p) + 1) {
+		if (strtol(p, &name, 10) == nr)
+			return name + 1;
+	}
+	return "unknown";
+}
+
 /* The handler of SIGSYS, never left. What it calls in the end, without
  * arguments that could make sense, is in no filter.
  */
 static void denied(int sig, siginfo_t *info, void *context)
 {
-	const char *name = "unknown";
-	size_t i;
-
 	(void)sig;
 	(void)context;
-	for (i = 0; i < ARRAY_SIZE(seccomp_names); i++) {
-		if (seccomp_names[i].nr == info->si_syscall)
-			name = seccomp_names[i].name;
-	}
 	err("System call %i (%s) is not allowed: this is a bug, or an attack. "
 	    "Please report it. Ending",
-	    info->si_syscall, name);
+	    info->si_syscall, call_name(info->si_syscall));
 	for (;;)
 		syscall(SYS_execve, NULL, NULL, NULL);
 }

@@ -377,6 +377,15 @@ function write_mode(mode,	i)
 	print "};"
 }
 
+# Characters, as a string literal may only be so long (C11 5.2.4.1)
+function write_text(text,	i)
+{
+	printf "\t"
+	for (i = 1; i <= length(text); i++)
+		printf "\047%s\047,", substr(text, i, 1)
+	print "0,"
+}
+
 END {
 	if (failed)
 		exit 1
@@ -412,12 +421,13 @@ END {
 	print "\t(offsetof(struct seccomp_data, args) + 8 * (n) + 4)"
 	print "#endif"
 	print ""
-	print "/* All that this kind of machine has, for messages */"
-	print "static const struct {\n\tint nr;\n\tconst char *name;"
-	print "} seccomp_names[] = {"
+	print "/* All that this kind of machine has, for messages: number, blank,"
+	print " * name and NUL of each, an empty one at the end"
+	print " */"
+	print "static const char seccomp_names[] = {"
 	for (i = 1; i <= ncalls; i++)
-		printf "\t{ %d, \"%s\" },\n", nr[ordered[i]], ordered[i]
-	print "};"
+		write_text(nr[ordered[i]] " " ordered[i])
+	print "\t0\n};"
 	for (m = 1; m <= nmodes; m++)
 		write_mode(all[m])
 }'
