@@ -75,6 +75,7 @@ static uint64_t serial, state = 1;
 static int64_t delay, jitter;
 static unsigned loss, late = 1000;
 static volatile sig_atomic_t cut, over;
+static sigset_t waiting; /* signals blocked while we wait: none of ours */
 
 static void die(const char *what)
 {
@@ -340,7 +341,7 @@ static void run(void)
 
 		if (left >= 0 && left < 1)
 			ts = (struct timespec){ .tv_nsec = 1 };
-		if (ppoll(p, 2, left < 0 ? NULL : &ts, NULL) < 0 &&
+		if (ppoll(p, 2, left < 0 ? NULL : &ts, &waiting) < 0 &&
 		    errno != EINTR)
 			die("poll");
 		fill(0);
@@ -351,6 +352,7 @@ static void run(void)
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
+	sigset_t ours;
 	int c;
 
 	while ((c = getopt(argc, argv, "s:d:j:r:l:")) != -1) {
@@ -376,6 +378,12 @@ int main(int argc, char **argv)
 	sigaction(SIGUSR1, &sa, NULL);
 	sigaction(SIGUSR2, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	/* They come while we wait, or one just before would be slept over */
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGUSR1);
+	sigaddset(&ours, SIGUSR2);
+	sigaddset(&ours, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ours, &waiting);
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	puts("ready");
 	fflush(stdout);
