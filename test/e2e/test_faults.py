@@ -15,7 +15,7 @@ import pytest
 from crowd import STATS, Service, quick_udp
 from figures import figure, form
 from path import RESET, PasstIn, PasstOut, TapIn, TapOut
-from procs import wait_for
+from procs import children, wait_for
 from topology import FAMILIES, V4, V6
 from xfer import Task, recv_bulk, send_bulk
 
@@ -185,16 +185,21 @@ def test_queue_full(name, fam, service, net):
     """Nobody takes what is for the guest, or what is from it: the bridge that
     plays QEMU, or pasta itself, stands still while all queues fill."""
     s = service(name)
-    pid = s.daemon.proc.pid if name == "passt" else s.pid
+    pids = [s.pid]
+    if name == "passt":         # one process of the bridge for each way
+        pids = [s.daemon.proc.pid, *children(s.daemon.proc.pid)]
+        assert len(pids) == 2
     bulk = s.run(s.daemon.ns, "bulk", fam.far, s.port)
     flood = s.run(s.daemon.ns, "flood", fam.far, s.port, 1400, 0)
     time.sleep(0.3)
-    os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     time.sleep(1.5)
     cpu = s.usage.cpu()
     time.sleep(0.5)
     cpu = s.usage.cpu() - cpu
-    os.kill(pid, signal.SIGCONT)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
     said = flood.finish()
     moved = bulk.finish()
     s.check()
