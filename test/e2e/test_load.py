@@ -302,7 +302,7 @@ def test_log_flood(service, name, fam):
     crowd.close()
     lines, begin = size(), time.monotonic()
     # nobody listens there: each is refused, with a message
-    n = form(2000, 20000)
+    n = form(2000, CONNS)
     refused = s.run(s.daemon.ns, "tcp", fam.far, 9, n).answer()
     assert refused["failed"] == n, refused
     # MAC and IP addresses that change with each frame, segments of nothing
