@@ -73,8 +73,9 @@ void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
 
 	if (c->flags & TCP_WAIT_OUT)
 		return;
-	c->flags |= TCP_WAIT_OUT;
-	loop_mod(tcp->loop, c->fd, TCP_EVENTS_MASK, ref);
+	/* Asked in vain is not asked: the next one who wants it tries again */
+	if (!loop_mod(tcp->loop, c->fd, TCP_EVENTS_MASK, ref))
+		c->flags |= TCP_WAIT_OUT;
 }
 
 /* Move the right edge for a send buffer of @size of which @free is free */
