@@ -87,6 +87,7 @@ static const struct row rows[] = {
 	TCP_ROW(reset_in),
 	TCP_ROW(reset_out),
 	TCP_ROW(bad_segment),
+	TCP_ROW(bad_ack),
 	TCP_ROW(bad_csum),
 	TCP_ROW(out_of_window),
 	TCP_ROW(challenge),

@@ -55,10 +55,10 @@ int close_later_init(void);
  * close_later() - Have the kernel close a file once we are gone
  * @fd:		Descriptor, closed
  *
- * Once after each close_later_init(). The last close of some files takes long: that of a tap device waits for all
- * processors, and for whoever changes network devices at that moment. Here it
- * happens in the kernel's own time, usually within milliseconds, while this
- * process ends. The file is handed to a UNIX socket which waits in its own
+ * Once after each close_later_init(). The last close of some files takes long:
+ * that of a tap device waits for all processors, and for whoever changes network
+ * devices at that moment. Here it happens in the kernel's own time, usually
+ * within milliseconds, while this process ends. The file is handed to a UNIX socket which waits in its own
  * queue, so nobody can ever receive it: the kernel's collector of such sockets
  * closes both, since Linux 6.8 in a thread of its own, before at our end as if
  * nothing had been done (unix(7), SCM_RIGHTS).
