@@ -409,53 +409,6 @@ static void splice_run(struct tcp *tcp, struct tcp_splice *c)
 	splice_settle(tcp, c);
 }
 
-static bool retarget(struct tcp *tcp, struct tcp_splice *c);
-
-/* Did a socket receive anything? Then it was connected, whatever it is now. To
- * receive would take the error that says why it failed.
- */
-static bool heard(int fd)
-{
-	int n = 0;
-
-	return !ioctl(fd, FIONREAD, &n) && n > 0;
-}
-
-void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events)
-{
-	struct tcp *tcp = ctx;
-	struct flow *f = flow_at(tcp->flows, ref.id, FLOW_TCP_SPLICE);
-	struct tcp_splice *c = (struct tcp_splice *)f;
-	struct splice_dir *d;
-	unsigned s = ref.side;
-
-	if (!f || s > 1 || c->gen != ref.pad)
-		return;
-
-	d = &c->dir[s];
-	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		d->readable = !d->eof;
-	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		d->hup = true;
-	if (events & EPOLLPRI)
-		d->urgent = true;
-	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-		c->dir[!s].blocked = false;
-	if (s == TGTSIDE && !c->connected) {
-		if (events & EPOLLHUP)
-			events |= EPOLLERR;
-		c->connected = events & EPOLLERR ? heard(c->fd[s])
-						 : events & EPOLLOUT;
-	}
-	if (events & EPOLLERR) {
-		if (s == TGTSIDE && !c->connected && retarget(tcp, c))
-			return;
-		side_failed(c, s);
-	}
-
-	splice_run(tcp, c);
-}
-
 void tcp_splice_flow_timer(void *ctx, struct flow *f)
 {
 	struct tcp_splice *c = (struct tcp_splice *)f;
@@ -543,6 +496,51 @@ static bool retarget(struct tcp *tcp, struct tcp_splice *c)
 	c->f.side[TGTSIDE] = tgt;
 	c->dir[TGTSIDE] = (struct splice_dir){ 0 };
 	return !watch(tcp, c, TGTSIDE);
+}
+
+/* Did a socket receive anything? Then it was connected, whatever it is now. To
+ * receive would take the error that says why it failed.
+ */
+static bool heard(int fd)
+{
+	int n = 0;
+
+	return !ioctl(fd, FIONREAD, &n) && n > 0;
+}
+
+void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events)
+{
+	struct tcp *tcp = ctx;
+	struct flow *f = flow_at(tcp->flows, ref.id, FLOW_TCP_SPLICE);
+	struct tcp_splice *c = (struct tcp_splice *)f;
+	struct splice_dir *d;
+	unsigned s = ref.side;
+
+	if (!f || s > 1 || c->gen != ref.pad)
+		return;
+
+	d = &c->dir[s];
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		d->readable = !d->eof;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		d->hup = true;
+	if (events & EPOLLPRI)
+		d->urgent = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		c->dir[!s].blocked = false;
+	if (s == TGTSIDE && !c->connected) {
+		if (events & EPOLLHUP)
+			events |= EPOLLERR;
+		c->connected = events & EPOLLERR ? heard(c->fd[s])
+						 : events & EPOLLOUT;
+	}
+	if (events & EPOLLERR) {
+		if (s == TGTSIDE && !c->connected && retarget(tcp, c))
+			return;
+		side_failed(c, s);
+	}
+
+	splice_run(tcp, c);
 }
 
 bool tcp_splice_new(struct tcp *tcp, int fd, enum pif from, enum pif to,
