@@ -17,9 +17,6 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
 #endif
@@ -96,15 +93,10 @@ void sock_probe(struct sock_features *f)
 	if (fd >= 0) {
 		f->meminfo = !getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len);
 		f->udp_gso = !sock_set_int(fd, IPPROTO_UDP, UDP_SEGMENT, 0);
-		f->udp_gro = !sock_set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
-		f->bindtodev = !setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE,
-					   "lo", sizeof("lo"));
 		close(fd);
 	}
 	f->meminfo = f->meminfo && !sock_without("meminfo");
 	f->udp_gso = f->udp_gso && !sock_without("udp_gso");
-	f->udp_gro = f->udp_gro && !sock_without("udp_gro");
-	f->bindtodev = f->bindtodev && !sock_without("bindtodev");
 
 	f->rmem_max = (int)read_file_uint(RMEM_MAX_PATH, 0, MEM_MAX_FALLBACK);
 	f->wmem_max = (int)read_file_uint(WMEM_MAX_PATH, 0, MEM_MAX_FALLBACK);

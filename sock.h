@@ -31,8 +31,6 @@ struct sock_features {
 	bool peek_off;          /* SO_PEEK_OFF on TCP, both families (6.9) */
 	bool meminfo;           /* SO_MEMINFO (4.12) */
 	bool udp_gso;           /* UDP_SEGMENT (4.18) */
-	bool udp_gro;           /* UDP_GRO (5.0) */
-	bool bindtodev;         /* SO_BINDTODEVICE without CAP_NET_RAW (5.7) */
 	int rmem_max, wmem_max; /* net.core sysctls, bytes */
 };
 

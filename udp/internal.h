@@ -261,7 +261,7 @@ uint8_t *udp_buf(unsigned i);
  */
 void udp_parse(struct msghdr *m, struct udp_dgram *d);
 
-/* Control data of a datagram: both PKTINFO, and UDP_GRO's size */
+/* Control data of a datagram: PKTINFO of both families, with room to spare */
 #define UDP_CTL_LEN 128
 
 /* --- udp/err.c: errors --- */
