@@ -304,6 +304,20 @@ int fwd_listen(struct fwd *fwd, enum pif pif)
 	return r.rules->n ? netns_call(fwd->netns, listen_rules, &r) : 0;
 }
 
+void fwd_bound(const struct fwd *fwd, const struct fwd_rule *rule, unsigned n,
+	       unsigned *count)
+{
+	unsigned i;
+
+	memset(count, 0, n * sizeof(*count));
+	for (i = 0; i < fwd->nlisteners; i++) {
+		const struct fwd_listener *l = &fwd->listener[i];
+
+		if (l->fd >= 0 && l->rule >= rule && l->rule < rule + n)
+			count[l->rule - rule]++;
+	}
+}
+
 void fwd_close(struct fwd *fwd)
 {
 	unsigned i;

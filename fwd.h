@@ -131,6 +131,27 @@ int fwd_init(struct fwd *fwd, const struct fwd_opts *opts,
 int fwd_listen(struct fwd *fwd, enum pif pif);
 
 /**
+ * fwd_rule_text() - "TCP [addr]%if:1-2  =>  [addr]:3-4 (best effort)"
+ * @r:		Rule
+ * @buf:	Filled
+ * @len:	Its size, FWD_RULE_TEXT is enough
+ *
+ * Return: @buf
+ */
+const char *fwd_rule_text(const struct fwd_rule *r, char *buf, size_t len);
+#define FWD_RULE_TEXT 192
+
+/**
+ * fwd_bound() - How many sockets listen for each of some rules
+ * @fwd:	Forwarding
+ * @rule:	First of @n rules in a row
+ * @n:		Rules
+ * @count:	Filled, @n of them
+ */
+void fwd_bound(const struct fwd *fwd, const struct fwd_rule *rule, unsigned n,
+	       unsigned *count);
+
+/**
  * fwd_close() - Close all listeners
  * @fwd:	Forwarding
  */

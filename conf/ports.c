@@ -279,15 +279,15 @@ static bool rules_conflict(const struct fwd_rule *a, const struct fwd_rule *b)
 /* Add one rule if nothing speaks against it */
 static int add_rule(struct parser *p, const struct fwd_rule *new)
 {
-	char a[PORTS_RULE_MAX], b[PORTS_RULE_MAX];
+	char a[FWD_RULE_TEXT], b[FWD_RULE_TEXT];
 	unsigned i;
 
 	for (i = 0; i < p->rules->n; i++) {
 		if (!rules_conflict(&p->rules->rule[i], new))
 			continue;
 		return fail(p, -EEXIST, "%s conflicts with previous %s",
-			    ports_rule_text(new, a, sizeof(a)),
-			    ports_rule_text(&p->rules->rule[i], b, sizeof(b)));
+			    fwd_rule_text(new, a, sizeof(a)),
+			    fwd_rule_text(&p->rules->rule[i], b, sizeof(b)));
 	}
 	if (p->rules->n >= FWD_RULES_MAX)
 		return fail(p, -ENOSPC, "more than %u rules", FWD_RULES_MAX);
@@ -499,35 +499,4 @@ int ports_parse(struct fwd_rules *rules, const struct ports_env *env,
 		if (rc || !*s)
 			return rc;
 	}
-}
-
-/* "80" or "80-90" */
-static int range_text(char *buf, size_t len, unsigned first, unsigned last)
-{
-	if (first == last)
-		return snprintf(buf, len, "%u", first);
-	return snprintf(buf, len, "%u-%u", first, last);
-}
-
-const char *ports_rule_text(const struct fwd_rule *r, char *buf, size_t len)
-{
-	char addr[INANY_STRLEN] = "*", from[16], to[16];
-	char taddr[INANY_STRLEN + 3] = "", ntop[INANY_STRLEN];
-
-	if (!r->dual)
-		inany_ntop(&r->addr, addr);
-	if (!inany_is_unspecified(&r->taddr))
-		snprintf(taddr, sizeof(taddr),
-			 inany_v4(&r->taddr) ? "%s:" : "[%s]:",
-			 inany_ntop(&r->taddr, ntop));
-	range_text(from, sizeof(from), r->first, r->last);
-	range_text(to, sizeof(to), r->to,
-		   (unsigned)r->to + (r->last - r->first));
-
-	snprintf(buf, len, "%s [%s]%s%s:%s  =>  %s%s%s%s",
-		 r->proto == IPPROTO_TCP ? "TCP" : "UDP", addr,
-		 *r->ifname ? "%" : "", r->ifname, from, taddr, to,
-		 r->weak ? " (best effort)" : "",
-		 r->scan ? " (auto-scan)" : "");
-	return buf;
 }

@@ -41,17 +41,6 @@ int ports_parse(struct fwd_rules *rules, const struct ports_env *env,
 		const char *spec, char *msg);
 
 /**
- * ports_rule_text() - "TCP [addr]%if:1-2  =>  [addr]:3-4 (best effort)"
- * @r:		Rule
- * @buf:	Filled
- * @len:	Its size, PORTS_RULE_MAX is enough
- *
- * Return: @buf
- */
-const char *ports_rule_text(const struct fwd_rule *r, char *buf, size_t len);
-#define PORTS_RULE_MAX 192
-
-/**
  * ports_ifname_ok() - Can this be the name of an interface?
  * @name:	Text
  *

@@ -145,14 +145,14 @@ static void print_v6(const struct conf *c)
 /* A table of rules */
 static void print_rules(const struct fwd_rules *rules, const char *title)
 {
-	char text[PORTS_RULE_MAX];
+	char text[FWD_RULE_TEXT];
 	unsigned i;
 
 	if (rules->n)
 		info("%s:", title);
 	for (i = 0; i < rules->n; i++)
 		info("    %s",
-		     ports_rule_text(&rules->rule[i], text, sizeof(text)));
+		     fwd_rule_text(&rules->rule[i], text, sizeof(text)));
 }
 
 /* Everything that goes through the link to the guest */

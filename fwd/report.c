@@ -151,3 +151,34 @@ void fwd_report_tally(const struct fwd_rule *rule, const struct fwd_tally *t)
 		rule->pif == PIF_SPLICE ? " in the namespace" : "", text,
 		limit_hint(-t->why_left, hint, sizeof(hint)));
 }
+
+/* "80" or "80-90" */
+static int range_text(char *buf, size_t len, unsigned first, unsigned last)
+{
+	if (first == last)
+		return snprintf(buf, len, "%u", first);
+	return snprintf(buf, len, "%u-%u", first, last);
+}
+
+const char *fwd_rule_text(const struct fwd_rule *r, char *buf, size_t len)
+{
+	char addr[INANY_STRLEN] = "*", from[16], to[16];
+	char taddr[INANY_STRLEN + 3] = "", ntop[INANY_STRLEN];
+
+	if (!r->dual)
+		inany_ntop(&r->addr, addr);
+	if (!inany_is_unspecified(&r->taddr))
+		snprintf(taddr, sizeof(taddr),
+			 inany_v4(&r->taddr) ? "%s:" : "[%s]:",
+			 inany_ntop(&r->taddr, ntop));
+	range_text(from, sizeof(from), r->first, r->last);
+	range_text(to, sizeof(to), r->to,
+		   (unsigned)r->to + (r->last - r->first));
+
+	snprintf(buf, len, "%s [%s]%s%s:%s  =>  %s%s%s%s",
+		 r->proto == IPPROTO_TCP ? "TCP" : "UDP", addr,
+		 *r->ifname ? "%" : "", r->ifname, from, taddr, to,
+		 r->weak ? " (best effort)" : "",
+		 r->scan ? " (auto-scan)" : "");
+	return buf;
+}

@@ -30,7 +30,7 @@ static char *text(const uint8_t *p, size_t len)
 
 static void check_rule(const struct fwd_rule *r, const struct ports_env *env)
 {
-	char buf[PORTS_RULE_MAX];
+	char buf[FWD_RULE_TEXT];
 
 	if (!r->first || r->last < r->first || !r->to ||
 	    r->to + (r->last - r->first) > UINT16_MAX ||
@@ -38,7 +38,7 @@ static void check_rule(const struct fwd_rule *r, const struct ports_env *env)
 	    !memchr(r->ifname, 0, sizeof(r->ifname)) ||
 	    (r->scan && !env->auto_ok) || (r->dual && !(env->v4 && env->v6)))
 		abort();
-	if (ports_rule_text(r, buf, sizeof(buf)) != buf ||
+	if (fwd_rule_text(r, buf, sizeof(buf)) != buf ||
 	    strlen(buf) + 1 >= sizeof(buf))
 		abort();
 }

@@ -169,7 +169,7 @@ static void test_good(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(goods) / sizeof(goods[0]); i++) {
-		char text[4096] = "", line[PORTS_RULE_MAX];
+		char text[4096] = "", line[FWD_RULE_TEXT];
 		char msg[PORTS_ERR_MAX] = "";
 		const struct good *t = &goods[i];
 
@@ -180,7 +180,7 @@ static void test_good(void **state)
 				fail_msg("%s: %s", t->spec[k], msg);
 		}
 		for (k = 0; k < rules.n; k++) {
-			ports_rule_text(&rules.rule[k], line, sizeof(line));
+			fwd_rule_text(&rules.rule[k], line, sizeof(line));
 			strcat(strcat(text, line), "\n");
 			assert_int_equal(rules.rule[k].pif, envs[t->env].pif);
 		}
