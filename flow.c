@@ -119,8 +119,9 @@ struct flow *flow_new(struct flow_table *t, enum flow_type type)
 		return NULL;
 	}
 	memset(f, 0, FLOW_SLOT);
-	f->type = type;
+	f->type = (uint8_t)type;
 	t->used++;
+	t->count[type]++;
 	return f;
 }
 
@@ -207,6 +208,19 @@ struct flow *flow_at(const struct flow_table *t, uint32_t idx,
 	return f->type == type ? f : NULL;
 }
 
+const struct flow *flow_next(const struct flow_table *t, uint32_t *idx,
+			     uint32_t end)
+{
+	const struct flow *f;
+
+	while (*idx < end && *idx < t->fresh) {
+		f = flow_slot(t, (*idx)++);
+		if (f->type != FLOW_FREE)
+			return f;
+	}
+	return NULL;
+}
+
 void flow_list_add(struct flow_table *t, struct flow_list *l, struct flow *f)
 {
 	uint32_t link = flow_idx(t, f) + 1;
@@ -288,6 +302,7 @@ void flow_free(struct flow_table *t, struct flow *f)
 		if (f->hashed & (1U << side))
 			flow_unhash_side(t, f, side);
 	wheel_cancel(t->wheel, &f->timer);
+	t->count[f->type]--;
 	f->type = FLOW_FREE;
 	t->used--;
 	/* Still in a list of deferred ones: flow_run_deferred() reclaims it */

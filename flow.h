@@ -113,7 +113,8 @@ struct flow_ops {
  * struct flow_table - All flows
  * @slots:	@max slots of FLOW_SLOT bytes, touched as they are used
  * @max:	Number of slots
- * @used:	Slots in use
+ * @used:	Slots in use, and
+ * @count:	by type
  * @fresh:	Slots never used so far begin here
  * @free:	List of slots given back (linked by dnext), FLOW_NONE at its end
  * @bucket:	Hash heads: slot * 2 + side + 1, 0 if empty
@@ -128,6 +129,7 @@ struct flow_ops {
 struct flow_table {
 	uint8_t *slots;
 	uint32_t max, used, fresh, free;
+	uint32_t count[FLOW_TYPES];
 	uint32_t *bucket;
 	uint32_t mask;
 	struct siphash_key key;
@@ -234,6 +236,17 @@ struct flow *flow_lookup(const struct flow_table *t, uint8_t proto,
  */
 struct flow *flow_at(const struct flow_table *t, uint32_t idx,
 		     enum flow_type type);
+
+/**
+ * flow_next() - Walk over the flows there are, in no order of use
+ * @t:		Table
+ * @idx:	Slot to begin at; then the one behind the flow
+ * @end:	Look no further than this slot
+ *
+ * Return: flow, NULL if there is none between both
+ */
+const struct flow *flow_next(const struct flow_table *t, uint32_t *idx,
+			     uint32_t end);
 
 /**
  * flow_idx() - Index of a flow, for epoll references

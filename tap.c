@@ -125,6 +125,7 @@ void tap_submit(struct tap *tap, struct batch *b, unsigned n)
 			frame_finish_csum(f);
 			tap_pad(f);
 		}
+		tap->stats.tx_bytes += f->len;
 		if (capture)
 			tap_capture(tap, f);
 	}
@@ -143,6 +144,8 @@ void tap_input(struct tap *tap, const struct tap_rx *rx, unsigned n)
 	unsigned i;
 
 	tap->stats.rx_frames += n;
+	for (i = 0; i < n; i++)
+		tap->stats.rx_bytes += rx[i].len;
 	for (i = 0; tap->pcap && i < n; i++)
 		pcap_write(tap->pcap, rx[i].iov, rx[i].iovcnt, rx[i].len);
 	for (i = 0; log_enabled(LOG_TRACE) && i < n; i++)

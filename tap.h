@@ -96,8 +96,8 @@ struct tap_upcalls {
 
 /* Counters */
 struct tap_stats {
-	uint64_t rx_frames, rx_short, rx_bad_len;
-	uint64_t tx_frames, tx_dropped, tx_blocked;
+	uint64_t rx_frames, rx_bytes, rx_short, rx_bad_len;
+	uint64_t tx_frames, tx_bytes, tx_dropped, tx_blocked;
 };
 
 /**
