@@ -84,6 +84,7 @@ struct conf {
 	bool foreground;
 	const char *pcap, *pid_file;
 	unsigned stats; /* seconds between tables, 0: none */
+	bool stats_json;
 	int ready_fd, exit_fd;
 	bool ipv6;
 	bool local4, local6;

@@ -165,12 +165,17 @@ void isolation_initial(const int *keep, unsigned n)
 {
 	struct sigaction act;
 	struct rlimit lim;
+	sigset_t early;
 	int sig;
+
+	/* It asks for what can be told later, and must not end us before */
+	sigemptyset(&early);
+	sigaddset(&early, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &early, &inherited.mask);
 
 	open_std_fds();
 	close_others(keep, n);
 
-	sigprocmask(SIG_SETMASK, NULL, &inherited.mask);
 	sigemptyset(&inherited.ignored);
 	for (sig = 1; sig < NSIG; sig++) {
 		if (!sigaction(sig, NULL, &act) && act.sa_handler == SIG_IGN)

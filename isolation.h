@@ -27,8 +27,8 @@ struct isolation_opts {
  * @n:		How many
  *
  * Descriptors 0 to 2 are made sure to be open, all others but @keep are closed,
- * SIGPIPE is ignored, SIGCHLD is not, the soft descriptor limit raised to the
- * hard one.
+ * SIGPIPE is ignored, SIGCHLD is not, SIGUSR1 waits for who takes it, the soft
+ * descriptor limit is raised to the hard one.
  */
 void isolation_initial(const int *keep, unsigned n);
 

@@ -13,6 +13,7 @@ enum epoll_type {
 	EPOLL_NONE,
 	EPOLL_SIGNAL,     /* signalfd: SIGTERM, SIGCHLD, ... */
 	EPOLL_EXIT,       /* --exit-fd */
+	EPOLL_STATS,      /* standard error, while it has to take some more */
 	EPOLL_TAP,        /* link to the guest */
 	EPOLL_TAP_LISTEN, /* UNIX socket QEMU connects to */
 	EPOLL_NETNS,      /* target namespace: pidfd, inotify */

@@ -111,9 +111,9 @@ static void tap_listen_event(void *ctx, union epoll_ref ref, uint32_t events)
 	tap->ops->accept(tap, events);
 }
 
-/* Signals, one at a time; standard error of --stats
+/* Signals, one at a time
  *
- * #syscalls read write writev
+ * #syscalls read
  */
 static void signal_event(void *ctx, union epoll_ref ref, uint32_t events)
 {
@@ -124,7 +124,9 @@ static void signal_event(void *ctx, union epoll_ref ref, uint32_t events)
 	(void)events;
 	if (read(p->signals, &si, sizeof(si)) != sizeof(si))
 		return;
-	if (si.ssi_signo == SIGCHLD)
+	if (si.ssi_signo == SIGUSR1)
+		stats_dump(&p->stats);
+	else if (si.ssi_signo == SIGCHLD)
 		pasta_sigchld(&p->pasta);
 	else if (p->conf.mode == MODE_PASTA)
 		pasta_signal(&p->pasta, (int)si.ssi_signo,
@@ -152,6 +154,7 @@ static const struct loop_handler handlers[EPOLL_TYPES] = {
 	[EPOLL_NONE] = { "none", NULL, NULL },
 	[EPOLL_SIGNAL] = { "signal", signal_event, &passt },
 	[EPOLL_EXIT] = { "exit", exit_event, &passt },
+	[EPOLL_STATS] = { "stats", stats_event, &passt.stats },
 	[EPOLL_TAP] = { "tap", tap_event, &passt.tap },
 	[EPOLL_TAP_LISTEN] = { "tap listener", tap_listen_event, &passt.tap },
 	[EPOLL_NETNS] = { "namespace", pasta_netns_event, &passt.pasta },
@@ -341,7 +344,9 @@ static void signal_take(sigset_t *set, int sig)
 		sigaddset(set, sig);
 }
 
-/* Events that end us, and of the command; before anything is forked */
+/* Events that end us, those of the command, and SIGUSR1, which waits since
+ * isolation_initial(); before anything is forked
+ */
 static void signals_init(struct passt *p)
 {
 	sigset_t set;
@@ -352,6 +357,7 @@ static void signals_init(struct passt *p)
 	signal_take(&set, SIGINT);
 	signal_take(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	p->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (p->signals < 0)
@@ -475,7 +481,11 @@ static void protocols_init(struct passt *p)
 			       .netns = pasta ? &p->netns : NULL,
 			       .features = &p->features };
 	p->stats = (struct stats){ .interval = (uint64_t)p->conf.stats * 1000,
+				   .json = p->conf.stats_json,
+				   .name = pasta ? "pasta" : "passt",
+				   .start = p->loop.now,
 				   .loop = &p->loop,
+				   .fwd = &p->fwd,
 				   .tap = &p->tap,
 				   .ether = &p->ether,
 				   .flows = &p->flows,

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --stats: events and counters of all modules, as lines on stderr */
+/* --stats and SIGUSR1: counters, events, flows and rules, as text or as JSON */
 #ifndef STATS_H
 #define STATS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loop.h"
+
 struct ether;
 struct flow_table;
+struct fwd;
 struct icmp;
-struct loop;
 struct tap;
 struct tcp;
 struct udp;
@@ -17,13 +19,21 @@ struct udp;
 /**
  * struct stats - What is printed, and how often
  * @interval:	Least time between two prints, ms; 0: none at all
+ * @json:	As JSON, not as text
+ * @name:	Of the program
+ * @start:	When it was started, ms
  * @loop ... @icmp: Modules that count, borrowed
  * @last:	Private. When it was last printed, ms; 0: not yet
  * @lines:	Private. Lines of events so far
+ * @busy:	Private. Standard error has not taken all of the last print yet
  */
 struct stats {
 	uint64_t interval;
-	const struct loop *loop;
+	bool json;
+	const char *name;
+	uint64_t start;
+	struct loop *loop;
+	const struct fwd *fwd;
 	const struct tap *tap;
 	const struct ether *ether;
 	const struct flow_table *flows;
@@ -31,17 +41,30 @@ struct stats {
 	const struct udp *udp;
 	const struct icmp *icmp;
 	uint64_t last, lines;
+	bool busy;
 };
 
 /**
  * stats_turn() - At the end of a turn of the loop: print if it is time to
  * @s:		Statistics
  *
- * Prints a line of event counts by type, tabs between them, below a header that
- * is repeated each 20 lines. Then a line "counters:", with name=value for each
- * counter that changed since the last such line, if any did. When the loop is
- * about to end, both are printed whatever the time is.
+ * As text, prints a line of event counts by type, tabs between them, below a header
+ * that is repeated each 20 lines. Then a line "counters:", with name=value for each
+ * counter that changed since the last such line, if any did. As JSON, the object of
+ * stats_dump() without flows and rules. When the loop is about to end, it is
+ * printed whatever the time is.
  */
 void stats_turn(struct stats *s);
+
+/**
+ * stats_dump() - Print all there is, once: to the log, or to standard error
+ * @s:		Statistics
+ *
+ * Does nothing while the last print is not written yet.
+ */
+void stats_dump(struct stats *s);
+
+/* Handler of the loop: EPOLL_STATS, @ctx is struct stats */
+void stats_event(void *ctx, union epoll_ref ref, uint32_t events);
 
 #endif /* STATS_H */

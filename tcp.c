@@ -709,6 +709,13 @@ void tcp_flow_resume(void *ctx, struct flow *f)
 	tcp_settle(tcp, c);
 }
 
+const char *tcp_flow_state(const struct flow *f)
+{
+	const struct tcp_conn *c = (const struct tcp_conn *)(const void *)f;
+
+	return c->st.fin ? "CLOSING" : tcp_phase_name(c->st.phase);
+}
+
 bool tcp_flow_evict(void *ctx, bool fd)
 {
 	struct tcp *tcp = ctx;

@@ -91,6 +91,7 @@ conf_set_fn set_help, set_version, set_capabilities;
 conf_set_fn set_deprecated, set_unsupported, set_vhost_user, set_repair;
 /* Everything that has a meaning of its own */
 conf_set_fn set_quiet, set_debug, set_trace, set_log_size, set_stats;
+conf_set_fn set_stats_format;
 conf_set_fn set_socket, set_mtu, set_address, set_netmask, set_gateway;
 conf_set_fn set_template, set_outbound, set_v4_only, set_v6_only;
 conf_set_fn set_dns, set_search, set_dns_forward, set_dns_host;

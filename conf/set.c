@@ -153,6 +153,13 @@ void set_stats(struct conf *c, const struct conf_opt *o, const char *val)
 	c->stats = (unsigned)n;
 }
 
+void set_stats_format(struct conf *c, const struct conf_opt *o, const char *val)
+{
+	c->stats_json = !strcmp(val, "json");
+	if (!c->stats_json && strcmp(val, "text"))
+		conf_bad(o, val, "Invalid --stats-format", "text or json");
+}
+
 void set_socket(struct conf *c, const struct conf_opt *o, const char *val)
 {
 	if (!*val ||

@@ -10,7 +10,7 @@
  * A log file that is full loses about the oldest 30 % of it, at whole lines;
  * its first line, which tells who writes it, is kept and marked.
  *
- * #syscalls write lseek pread64 pwrite64 ftruncate
+ * #syscalls write sendmsg lseek pread64 pwrite64 ftruncate
  * #syscalls clock_gettime(0=CLOCK_MONOTONIC)
  */
 
@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,11 +33,12 @@
 #define VERSION "unknown"
 #endif
 
-#define LOG_TEXT_MAX 1024 /* of a message, with its NUL */
-#define LOG_LINE_MAX 1152 /* the same with time, level, newline */
-#define LOG_HEAD_MAX 1024 /* first line of a log file */
-#define LOG_DROP_PCT 30   /* of a full log file */
-#define LOG_SOCKET   "/dev/log"
+#define LOG_TEXT_MAX   1024 /* of a message, with its NUL */
+#define LOG_LINE_MAX   1152 /* the same with time, level, newline */
+#define LOG_HEAD_MAX   1024 /* first line of a log file */
+#define LOG_DROP_PCT   30   /* of a full log file */
+#define LOG_ROTATE_MAX 4
+#define LOG_SOCKET     "/dev/log"
 
 static struct {
 	const char *ident;
@@ -46,6 +48,8 @@ static struct {
 	bool background;  /* stderr is gone */
 	size_t file_max;  /* bytes, 0: no limit */
 	size_t file_size; /* bytes now in the log file */
+	const char *left; /* text that waits for standard error */
+	size_t left_len;
 	struct timespec start;
 	char head[LOG_HEAD_MAX]; /* first line of the log file */
 } sink = { .ident = "passt", .level = LOG_INFO, .file_fd = -1, .sock_fd = -1 };
@@ -138,6 +142,20 @@ static void log_rotate(int fd)
 	sink.file_size = (size_t)to;
 }
 
+/* Append to the log file, which has room or is made to */
+static void log_append(const char *text, size_t len)
+{
+	unsigned i;
+
+	/* Text of log_text() may take more than once */
+	for (i = 0; i < LOG_ROTATE_MAX && sink.file_max &&
+		    sink.file_size + len > sink.file_max;
+	     i++)
+		log_rotate(sink.file_fd);
+	if (!write_all(sink.file_fd, text, len))
+		sink.file_size += len;
+}
+
 /* One line to the log file, with time and level */
 static void log_to_file(int prio, const char *text)
 {
@@ -152,11 +170,7 @@ static void log_to_file(int prio, const char *text)
 	if (n < 0)
 		return;
 	len = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
-
-	if (sink.file_max && sink.file_size + len > sink.file_max)
-		log_rotate(sink.file_fd);
-	if (!write_all(sink.file_fd, line, len))
-		sink.file_size += len;
+	log_append(line, len);
 }
 
 /* One datagram in the form of RFC 3164 4.1, the reader adds time and PID */
@@ -184,6 +198,7 @@ static void log_to_stderr(const char *text)
 	char line[LOG_LINE_MAX];
 	int n;
 
+	log_drain(0);
 	if (sink.level >= LOG_DEBUG)
 		n = snprintf(line, sizeof(line), "%lld.%04ld: %s\n",
 			     (long long)t.tv_sec, t.tv_nsec / 100000L, text);
@@ -293,6 +308,62 @@ void log_msg(int prio, const char *fmt, ...)
 		log_to_stderr(text);
 
 	errno = saved;
+}
+
+bool log_drain(size_t max)
+{
+	ssize_t n;
+
+	if (!sink.left_len)
+		return false;
+	if (!max) {
+		write_all(STDERR_FILENO, sink.left, sink.left_len);
+		sink.left_len = 0;
+		return false;
+	}
+	n = write(STDERR_FILENO, sink.left,
+		  sink.left_len < max ? sink.left_len : max);
+	if (n < 0 && errno != EINTR && errno != EAGAIN)
+		sink.left_len = 0; /* nobody there */
+	if (n > 0) {
+		sink.left += n;
+		sink.left_len -= (size_t)n;
+	}
+	return sink.left_len;
+}
+
+/* Each line one datagram, however long: JSON is one */
+static void log_lines_to_socket(const char *text, size_t len)
+{
+	char head[64];
+	struct iovec iov[2] = { { .iov_base = head } };
+	const struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+	int n = snprintf(head, sizeof(head),
+			 "<%d>%s: ", LOG_DAEMON | LOG_NOTICE, sink.ident);
+	const char *end;
+
+	if (n < 0 || (size_t)n >= sizeof(head))
+		return;
+	iov[0].iov_len = (size_t)n;
+	for (; len && (end = memchr(text, '\n', len)); text = end + 1) {
+		iov[1].iov_base = (void *)(uintptr_t)text;
+		iov[1].iov_len = (size_t)(end - text);
+		len -= iov[1].iov_len + 1;
+		(void)!sendmsg(sink.sock_fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+}
+
+bool log_text(const char *text, size_t len, bool log)
+{
+	if (log && sink.file_fd >= 0)
+		log_append(text, len);
+	else if (log && sink.background && sink.sock_fd >= 0)
+		log_lines_to_socket(text, len);
+	if (sink.background)
+		return false;
+	sink.left = text;
+	sink.left_len = len;
+	return true;
 }
 
 bool log_limit(struct log_site *site)

@@ -66,6 +66,29 @@ void log_msg(int prio, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /**
+ * log_text() - Put out lines that are ready, as they are, whatever the level
+ * @text:	Lines, the last with its newline; borrowed until log_drain() says
+ *		that all is written
+ * @len:	Bytes
+ * @log:	To where messages go; false: to standard error alone
+ *
+ * Never waits for a reader: what is for standard error is left to log_drain(),
+ * whose caller knows when it takes some, or comes before the next message there.
+ * Not while earlier text is left.
+ *
+ * Return: true if it is: all of it is left to log_drain()
+ */
+bool log_text(const char *text, size_t len, bool log);
+
+/**
+ * log_drain() - Write to standard error what log_text() left
+ * @max:	Bytes at most; 0: all, waiting as messages do
+ *
+ * Return: true if there is more
+ */
+bool log_drain(size_t max);
+
+/**
  * log_limit() - May a rate-limited call site print now?
  * @site:	State of the call site, zeroed at first
  *

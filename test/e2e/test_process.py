@@ -615,6 +615,12 @@ def test_syslog(launch, net, tmp, mode):
         assert res.returncode == 0, res.stderr
         assert "emplate interface" in res.stderr
         pid, pidfd = launch.adopt()
+        os.kill(pid, signal.SIGUSR1)    # its answer, a line each
+        first = syslog.recv(4096)
+        assert re.match(rb"<29>%s: %s, \d+\.\d{3} s after start:$" %
+                        (2 * (mode.encode(),)), first), first
+        while syslog.recv(4096) != b"<29>%s: events:" % mode.encode():
+            pass
         if mode == "passt":
             launch.check_serves(mode)
             want = rb"<30>passt: Accepted connection from PID \d+"
@@ -639,8 +645,9 @@ def test_syslog_gone(launch, net, tmp):
                          *as_user(launch.argv("passt", "-P", launch.pidfile),
                                   "user")], user="root")
     assert res.returncode == 0, res.stderr
-    launch.adopt()
+    pid = launch.adopt()[0]
     for _ in range(300):                # nobody reads them
+        os.kill(pid, signal.SIGUSR1)
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(launch.sock)
     launch.check_serves("passt")
