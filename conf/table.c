@@ -22,7 +22,8 @@ const struct conf_opt conf_opts[] = {
 	  "Print counters every DELAY seconds, if they changed\n"
 	  "Needs --foreground" },
 	{ "stats-format", 0, IN_BOTH, "text|json", set_stats_format, 0,
-	  "How counters are printed, also on SIGUSR1: default text" },
+	  "How counters are printed, also on SIGUSR1\n"
+	  "Default: text" },
 	{ "quiet", 'q', IN_BOTH, NULL, set_quiet, 0,
 	  "Print warnings and errors only" },
 	{ "foreground", 'f', IN_BOTH, NULL, set_flag, AT(foreground),

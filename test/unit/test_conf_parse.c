@@ -178,6 +178,8 @@ static const struct {
 	{ "passt|--runas|1:no-such-group", "Invalid --runas option: '1:no-" },
 	{ "passt|--log-size|40959", "Invalid --log-size: --log-size '40959'" },
 	{ "passt|--log-size|x", "Invalid --log-size: --log-size 'x', exp" },
+	{ "passt|--stats-format|xml",
+	  "Invalid --stats-format: --stats-format 'xml', expected text or" },
 	{ "passt|--stats|0|-f", "Invalid --stats: --stats '0', expected" },
 	{ "passt|--stats|1", "--stats 1, but not running in foreground" },
 	{ "passt|--fd|x", "Invalid --fd: --fd 'x', expected the number of an" },
