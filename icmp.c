@@ -354,8 +354,11 @@ void icmp_tap_input(void *ctx, const struct packet_group *g)
 		}
 		if (!ping)
 			ping = ping_find(icmp, g);
-		if (!ping)
+		if (!ping) {
+			while ((p = p->next))
+				icmp->stats.dropped++;
 			return;
+		}
 		ping_set_ttl(ping, g->ttl);
 		ping_send(icmp, ping, p);
 	}

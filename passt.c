@@ -491,7 +491,11 @@ static void protocols_init(struct passt *p)
 				   .flows = &p->flows,
 				   .tcp = &p->tcp,
 				   .udp = &p->udp,
-				   .icmp = &p->icmp };
+				   .icmp = &p->icmp,
+				   .arp = &p->arp,
+				   .ndp = &p->ndp,
+				   .dhcp = &p->dhcp,
+				   .dhcpv6 = &p->dhcpv6 };
 	rc = tcp_init(&p->tcp);
 	if (!rc)
 		rc = udp_init(&p->udp);

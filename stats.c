@@ -24,6 +24,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "arp.h"
+#include "dhcp.h"
+#include "dhcpv6.h"
 #include "ether.h"
 #include "flow.h"
 #include "frag.h"
@@ -31,6 +34,7 @@
 #include "icmp.h"
 #include "lib/log.h"
 #include "loop.h"
+#include "ndp.h"
 #include "tap.h"
 #include "tcp.h"
 #include "udp.h"
@@ -48,7 +52,7 @@
  */
 #define STATS_PIECE 1024
 
-enum module { TAP, ETHER, FRAG, FLOW, TCP, UDP, ICMP };
+enum module { TAP, ETHER, FRAG, FLOW, TCP, UDP, ICMP, ARP, NDP, DHCP, DHCPV6 };
 
 /* Where a counter is: module and offset in its object */
 struct row {
@@ -129,6 +133,10 @@ static const struct row rows[] = {
 	TCP_ROW(no_fd),
 	TCP_ROW(table_full),
 	TCP_ROW(evicted),
+	TCP_ROW(early),
+	TCP_ROW(out_of_order),
+	TCP_ROW(seen_before),
+	TCP_ROW(unserved),
 	UDP_ROW(flows),
 	UDP_ROW(spliced),
 	UDP_ROW(bad_datagram),
@@ -143,6 +151,7 @@ static const struct row rows[] = {
 	UDP_ROW(errors),
 	UDP_ROW(icmp_sent),
 	UDP_ROW(fragmented),
+	UDP_ROW(no_flow),
 	ICMP_ROW(flows),
 	ICMP_ROW(bad_echo),
 	ICMP_ROW(no_fd),
@@ -150,6 +159,15 @@ static const struct row rows[] = {
 	ICMP_ROW(table_full),
 	ICMP_ROW(evicted),
 	ICMP_ROW(dropped),
+	{ "arp.answered", ARP, offsetof(struct arp, answered) },
+	{ "arp.bad", ARP, offsetof(struct arp, bad) },
+	{ "ndp.answered", NDP, offsetof(struct ndp, answered) },
+	{ "ndp.bad", NDP, offsetof(struct ndp, bad) },
+	{ "dhcp.answered", DHCP, offsetof(struct dhcp, answered) },
+	{ "dhcp.nak", DHCP, offsetof(struct dhcp, nak) },
+	{ "dhcp.bad", DHCP, offsetof(struct dhcp, bad) },
+	{ "dhcpv6.answered", DHCPV6, offsetof(struct dhcpv6, answered) },
+	{ "dhcpv6.bad", DHCPV6, offsetof(struct dhcpv6, bad) },
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -172,6 +190,14 @@ static const void *object(const struct stats *s, enum module m)
 		return s->udp;
 	case ICMP:
 		return s->icmp;
+	case ARP:
+		return s->arp;
+	case NDP:
+		return s->ndp;
+	case DHCP:
+		return s->dhcp;
+	case DHCPV6:
+		return s->dhcpv6;
 	}
 	return NULL;
 }

@@ -8,10 +8,14 @@
 
 #include "loop.h"
 
+struct arp;
+struct dhcp;
+struct dhcpv6;
 struct ether;
 struct flow_table;
 struct fwd;
 struct icmp;
+struct ndp;
 struct tap;
 struct tcp;
 struct udp;
@@ -22,7 +26,7 @@ struct udp;
  * @json:	As JSON, not as text
  * @name:	Of the program
  * @start:	When it was started, ms
- * @loop ... @icmp: Modules that count, borrowed
+ * @loop ... @dhcpv6: Modules that count, borrowed
  * @last:	Private. When it was last printed, ms; 0: not yet
  * @lines:	Private. Lines of events so far
  * @busy:	Private. Standard error has not taken all of the last print yet
@@ -40,6 +44,10 @@ struct stats {
 	const struct tcp *tcp;
 	const struct udp *udp;
 	const struct icmp *icmp;
+	const struct arp *arp;
+	const struct ndp *ndp;
+	const struct dhcp *dhcp;
+	const struct dhcpv6 *dhcpv6;
 	uint64_t last, lines;
 	bool busy;
 };

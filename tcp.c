@@ -385,10 +385,14 @@ static void tcp_input_connecting(struct tcp *tcp, struct tcp_conn *c,
 	const struct packet *p;
 	struct tcp_seg seg;
 
-	for (p = g->first; p; p = p->next)
-		if (tcp_seg_parse(tcp, p, g, &seg) && seg.flags & TH_RST &&
-		    seg.seq == c->rcv_nxt)
+	for (p = g->first; p; p = p->next) {
+		if (!tcp_seg_parse(tcp, p, g, &seg))
+			continue;
+		if (seg.flags & TH_RST && seg.seq == c->rcv_nxt)
 			tcp_event(c, TCP_EV_ABORT);
+		else
+			tcp->stats.early++;
+	}
 }
 
 /* The guest's SYN crossed ours: both are to be acknowledged (RFC 9293 3.5) */
@@ -413,9 +417,12 @@ static void tcp_input_syn_sent(struct tcp *tcp, struct tcp_conn *c,
 		return;
 	if ((seg.flags & (TH_SYN | TH_ACK | TH_RST | TH_FIN)) == TH_SYN)
 		tcp_input_crossed(tcp, c, &seg);
-	if (!(seg.flags & TH_ACK))
+	if (!(seg.flags & TH_ACK)) {
+		tcp->stats.bad_segment += !(seg.flags & TH_SYN);
 		return;
+	}
 	if (seg.ack != c->isn + 1) {
+		tcp->stats.bad_ack++;
 		if (!(seg.flags & TH_RST))
 			tcp_send_rst(tcp, g, &seg);
 		return;
@@ -427,8 +434,10 @@ static void tcp_input_syn_sent(struct tcp *tcp, struct tcp_conn *c,
 		tcp_event(c, TCP_EV_ABORT);
 		return;
 	}
-	if (!(seg.flags & TH_SYN))
+	if (!(seg.flags & TH_SYN)) {
+		tcp->stats.bad_segment++;
 		return;
+	}
 	tcp_take_syn(tcp, c, &seg);
 	c->snd_una = c->isn + 1;
 	c->heard = tcp->loop->now;
@@ -462,6 +471,7 @@ static unsigned tcp_input_some(struct tcp *tcp, const struct packet_group *g,
 		n = 1;
 		break;
 	case PHASE_CLOSED: /* about to be told so */
+		tcp->stats.no_flow += n;
 		break;
 	default:
 		tcp_input(tcp, c, g);
@@ -624,13 +634,14 @@ static void tcp_accepted(struct tcp *tcp, const struct fwd_listener *l, int fd,
 	    !inany_from_sockaddr(&ini.oaddr, &ini.oport, &local))
 		pif = fwd_from_listener(tcp->fwd, l->rule, &ini, &tgt);
 	if (pif == PIF_SPLICE || pif == PIF_HOST) {
-		tcp_splice_new(tcp, fd, l->rule->pif, pif, &ini, &tgt);
-		return;
+		taken = tcp_splice_new(tcp, fd, l->rule->pif, pif, &ini, &tgt);
+	} else {
+		if (pif == PIF_TAP)
+			taken = tcp_open_from_host(tcp, fd, &ini, &tgt);
+		if (!taken)
+			sock_close_rst(fd);
 	}
-	if (pif == PIF_TAP)
-		taken = tcp_open_from_host(tcp, fd, &ini, &tgt);
-	if (!taken)
-		sock_close_rst(fd);
+	tcp->stats.unserved += !taken;
 }
 
 /* No descriptor left: take the connection with the spare one and refuse it, or

@@ -22,6 +22,10 @@ struct tcp_stats {
 	uint64_t retransmit, fast_retransmit, probes, keepalives;
 	uint64_t partial_send, no_flow, no_fd, table_full, evicted;
 	uint64_t spliced;
+	uint64_t early;        /* while the far end has not answered */
+	uint64_t out_of_order; /* what is before it is missing: not kept */
+	uint64_t seen_before;  /* payload that was there already */
+	uint64_t unserved;     /* accepted, reset: could not be handed on */
 };
 
 /**

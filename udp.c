@@ -211,6 +211,8 @@ void udp_tap_input(void *ctx, const struct packet_group *g)
 		}
 		if (!f) {
 			f = flow_of(u, g, &payload, &side);
+			for (; !f && p; p = p->next)
+				u->stats.no_flow++;
 			if (!f)
 				return;
 			set_ttl_tos(f, f->fd[!side], g);

@@ -19,6 +19,7 @@ struct udp_stats {
 	uint64_t flows, bad_datagram, no_fd, table_full, ephemeral;
 	uint64_t send_failed, tap_blocked, icmp_sent, spliced;
 	uint64_t tap_dropped, stray, evicted, errors, fragmented;
+	uint64_t no_flow; /* of the guest, for want of one: others say why */
 };
 
 /* Doubly linked list of flows by index */

@@ -120,6 +120,7 @@ static void stream_disconnect(struct tap *tap)
 	close(tap->fd);
 	tap->fd = -1;
 	stream_keep_spare(tap);
+	tap->stats.tx_dropped += stream.n - stream.first;
 	stream.rx_len = stream.head = 0;
 	stream.first = stream.n = 0;
 	stream.blocked = false;

@@ -123,6 +123,8 @@ static void tcp_input_rst(struct tcp *tcp, struct tcp_conn *c,
 	} else if (SEQ_GT(seg->seq, c->rcv_nxt) &&
 		   SEQ_LT(seg->seq, c->rcv_adv)) {
 		tcp_challenge(tcp, c);
+	} else {
+		tcp->stats.out_of_window++;
 	}
 }
 
@@ -238,8 +240,10 @@ static bool tcp_acceptable(struct tcp *tcp, struct tcp_conn *c,
 		tcp_challenge(tcp, c);
 		return false;
 	}
-	if (!(seg->flags & TH_ACK))
+	if (!(seg->flags & TH_ACK)) {
+		tcp->stats.bad_segment++;
 		return false;
+	}
 	if (c->st.phase == PHASE_SYN_RCVD && !tcp_input_opened(tcp, c, g, seg))
 		return false;
 	if (!tcp_ack_ok(c, seg->ack)) {
@@ -346,13 +350,14 @@ static void tcp_input_ack(struct tcp *tcp, struct tcp_conn *c,
 
 /**
  * tcp_collect() - Take payload and FIN of a segment if they are next
+ * @tcp:	TCP: counters
  * @c:		Connection
  * @rx:		Collected
  * @seg:	Segment, trimmed by what was there already
  *
  * Return: false if bytes before it are missing
  */
-static bool tcp_collect(struct tcp_conn *c, struct tcp_rx *rx,
+static bool tcp_collect(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 			struct tcp_seg *seg)
 {
 	uint32_t skip = rx->expect - seg->seq;
@@ -362,10 +367,12 @@ static bool tcp_collect(struct tcp_conn *c, struct tcp_rx *rx,
 		return false;
 	if (rx->fin || c->st.fin & TCP_GUEST_FIN || skip > seg->len) {
 		c->flags |= TCP_ACK_DUE; /* old, or behind the end */
+		tcp->stats.seen_before++;
 		return true;
 	}
 	if (skip && skip == seg->len && !(seg->flags & TH_FIN)) {
-		c->flags |= TCP_ACK_DUE; /* seen before */
+		c->flags |= TCP_ACK_DUE;
+		tcp->stats.seen_before++;
 		return true;
 	}
 	if (skip)
@@ -376,6 +383,7 @@ static bool tcp_collect(struct tcp_conn *c, struct tcp_rx *rx,
 				 INPUT_IOVS - rx->niov);
 		if (n < 0) {
 			c->flags |= TCP_ACK_DUE;
+			tcp->stats.partial_send++;
 			return true; /* the guest sends it again */
 		}
 		rx->niov += (size_t)n;
@@ -389,7 +397,8 @@ static bool tcp_collect(struct tcp_conn *c, struct tcp_rx *rx,
 }
 
 /* Segments that came early: another look until nothing fits any more */
-static void tcp_collect_late(struct tcp_conn *c, struct tcp_rx *rx)
+static void tcp_collect_late(struct tcp *tcp, struct tcp_conn *c,
+			     struct tcp_rx *rx)
 {
 	unsigned i, left = rx->nlate;
 	bool progress = true;
@@ -397,13 +406,14 @@ static void tcp_collect_late(struct tcp_conn *c, struct tcp_rx *rx)
 	while (progress && left) {
 		progress = false;
 		for (i = 0, left = 0; i < rx->nlate; i++) {
-			if (tcp_collect(c, rx, &rx->late[i]))
+			if (tcp_collect(tcp, c, rx, &rx->late[i]))
 				progress = true;
 			else
 				rx->late[left++] = rx->late[i];
 		}
 		rx->nlate = left;
 	}
+	tcp->stats.out_of_order += left;
 	/* One duplicate ACK for each (RFC 5681 3.2), more than three say no more */
 	rx->dup_acks = left > DUP_ACK_THRESHOLD ? DUP_ACK_THRESHOLD : left;
 }
@@ -507,7 +517,7 @@ static bool tcp_input_segs(struct tcp *tcp, struct tcp_conn *c,
 		tcp_input_ack(tcp, c, rx, &seg);
 		if (!(seg.len || seg.flags & TH_FIN))
 			continue;
-		if (!tcp_collect(c, rx, &seg) && rx->nlate < TAP_RX_MAX)
+		if (!tcp_collect(tcp, c, rx, &seg) && rx->nlate < TAP_RX_MAX)
 			rx->late[rx->nlate++] = seg;
 	}
 	return true;
@@ -555,7 +565,7 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	c->heard = tcp->loop->now;
 	if (!tcp_input_segs(tcp, c, g, &rx))
 		return;
-	tcp_collect_late(c, &rx);
+	tcp_collect_late(tcp, c, &rx);
 	tcp_input_acked(tcp, c, &rx);
 	if (c->st.phase == PHASE_SYN_RCVD && c->flags & TCP_ACK_DUE)
 		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);

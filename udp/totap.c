@@ -122,7 +122,7 @@ static bool send_fragments(struct udp *u, const struct l3_spec *l3,
 	rc = tap_send_fragments(u->tap, l3, iov, 2);
 	if (rc == -EMSGSIZE)
 		u->stats.tap_dropped++;
-	else
+	else if (!rc)
 		u->stats.fragmented++;
 	return rc != -EAGAIN;
 }

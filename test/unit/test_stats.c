@@ -17,11 +17,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "arp.h"
+#include "dhcp.h"
+#include "dhcpv6.h"
 #include "ether.h"
 #include "flow.h"
 #include "fwd.h"
 #include "icmp.h"
 #include "lib/log.h"
+#include "ndp.h"
 #include "stats.h"
 #include "tap.h"
 #include "tcp.h"
@@ -31,12 +35,16 @@
 #define SHOWN 32 /* flows */
 #define RULES 16 /* and rules that are shown */
 
+static struct arp arp;
+static struct dhcp dhcp;
+static struct dhcpv6 dhcpv6;
 static struct ether ether;
 static struct flow_table flows;
 static struct fwd_opts opts;
 static struct fwd fwd;
 static struct icmp icmp;
 static struct loop loop;
+static struct ndp ndp;
 static struct stats stats;
 static struct tap tap;
 static struct tcp tcp;
@@ -97,7 +105,11 @@ static int setup(void **state)
 				.flows = &flows,
 				.tcp = &tcp,
 				.udp = &udp,
-				.icmp = &icmp };
+				.icmp = &icmp,
+				.arp = &arp,
+				.ndp = &ndp,
+				.dhcp = &dhcp,
+				.dhcpv6 = &dhcpv6 };
 	if (loop_init(&loop, handlers, &hooks) ||
 	    flow_init(&flows, FLOWS, &key, ops, &wheel) || pipe(p))
 		return -1;

@@ -537,6 +537,7 @@ static void test_idle(void **state)
 /* The guest goes while the tap is full: its frames are not the next one's */
 static void test_gone_while_full(void **state)
 {
+	uint64_t dropped;
 	unsigned i;
 
 	(void)state;
@@ -547,7 +548,9 @@ static void test_gone_while_full(void **state)
 		turn();
 		fill();
 		drain(1000 + i);
+		dropped = tap.stats.tx_dropped;
 		leave();
+		assert_true(tap.stats.tx_dropped > dropped);
 		assert_null(tap_reserve(&tap, 1, 60, 100));
 	}
 	join();

@@ -649,6 +649,7 @@ static void test_table_full(void **state)
 	assert_int_equal(env_peer_error(fd), ECONNRESET);
 	env_want_none();
 	assert_int_equal(env.tcp.stats.table_full, 2);
+	assert_int_equal(env.tcp.stats.unserved, 1);
 	close(fd);
 }
 

@@ -693,13 +693,14 @@ static void check_state(char *p)
 static const struct {
 	const char *name;
 	size_t off;
-} counters[] = { COUNTER(refused),   COUNTER(reset_in),
-		 COUNTER(reset_out), COUNTER(bad_segment),
-		 COUNTER(bad_csum),  COUNTER(out_of_window),
-		 COUNTER(challenge), COUNTER(retransmit),
-		 COUNTER(probes),    COUNTER(keepalives),
-		 COUNTER(no_flow),   COUNTER(fast_retransmit),
-		 COUNTER(bad_ack) };
+} counters[] = { COUNTER(refused),     COUNTER(reset_in),
+		 COUNTER(reset_out),   COUNTER(bad_segment),
+		 COUNTER(bad_csum),    COUNTER(out_of_window),
+		 COUNTER(challenge),   COUNTER(retransmit),
+		 COUNTER(probes),      COUNTER(keepalives),
+		 COUNTER(no_flow),     COUNTER(fast_retransmit),
+		 COUNTER(bad_ack),     COUNTER(early),
+		 COUNTER(seen_before), COUNTER(out_of_order) };
 
 /* count NAME N */
 static void check_count(char *p)

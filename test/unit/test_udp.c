@@ -575,6 +575,7 @@ static void test_malformed(void **state)
 	lo.dst = "127.0.0.1";
 	udp_env_guest_raw(&lo, no_sum, 8);
 	assert_int_equal(udp_env.udp.stats.bad_datagram, 8);
+	assert_int_equal(udp_env.udp.stats.no_flow, 2); /* port 0, loopback */
 	assert_int_equal(udp_env.udp.stats.flows, 0);
 	assert_int_equal(udp_env.flows.used, 0);
 
