@@ -58,6 +58,16 @@ struct conf_given {
 };
 
 /**
+ * struct conf_why - Where what the guest gets of a family comes from, as text
+ * @ifname:	Template interface, NULL: none
+ * @addr:	Address
+ * @gw:		Gateway
+ */
+struct conf_why {
+	const char *ifname, *addr, *gw;
+};
+
+/**
  * struct conf - All options, const once conf_derive() is done
  * @name:	Base name of argv[0]
  * @ready_fd:	--ready-fd: "1\n" goes there when all is set up, -1: none
@@ -65,6 +75,7 @@ struct conf_given {
  * @ipv6:	The kernel has IPv6
  * @local4, @local6: Link-local configuration: the host has no such network
  * @if4, @if6:	Names of the template interfaces, empty: none
+ * @why4, @why6, @why_dns: For conf_print()
  * @given:	Of conf's own use
  *
  * Included by passt.c alone: modules are handed their part of it.
@@ -89,6 +100,8 @@ struct conf {
 	bool ipv6;
 	bool local4, local6;
 	char if4[IFNAMSIZ], if6[IFNAMSIZ];
+	struct conf_why why4, why6;
+	const char *why_dns;
 	struct conf_given given;
 };
 
@@ -126,7 +139,10 @@ void conf_derive(struct conf *conf);
 /**
  * conf_print() - The summary at start, information level
  * @conf:	Complete
+ * @fwd:	Forwarding: what listens for its rules
+ *
+ * What was chosen, and why.
  */
-void conf_print(const struct conf *conf);
+void conf_print(const struct conf *conf, const struct fwd *fwd);
 
 #endif /* CONF_H */

@@ -59,6 +59,7 @@ struct nl_neigh {
 struct nl_copy {
 	unsigned copied; /* now in the target, new or there before */
 	unsigned failed; /* refused by the kernel */
+	unsigned others; /* routes: left out, through other interfaces */
 	int err;         /* -errno of the last failure, 0 if none failed */
 };
 

@@ -667,6 +667,38 @@ static void leave(struct passt *p)
 		close_later(p->tap.fd);
 }
 
+/* What the kernel can, by the names of PASST_KERNEL_WITHOUT, as far as it is known
+ * in this mode
+ */
+static void kernel_print(const struct passt *p)
+{
+	const struct sock_features *f = &p->features;
+	const struct {
+		const char *name;
+		bool there;
+	} rows[] = {
+		{ "ipv6", f->ipv6 },
+		{ "peek_off", f->peek_off },
+		{ "meminfo", f->meminfo },
+		{ "udp_gso", f->udp_gso },
+		{ "vnet_hdr", p->tap.facts.gso_tcp },
+		{ "uso", p->tap.facts.gso_udp },
+	};
+	size_t n = sizeof(rows) / sizeof(rows[0]), i;
+	char text[2][64] = { "", "" }, *t;
+
+	/* The last two are of tap devices */
+	if (p->conf.mode != MODE_PASTA || p->conf.fwd.splice_only)
+		n -= 2;
+	for (i = 0; i < n; i++) {
+		t = text[rows[i].there];
+		snprintf(t + strlen(t), sizeof(text[0]) - strlen(t), " %s",
+			 rows[i].name);
+	}
+	info("Kernel has:%s; lacks:%s", text[true],
+	     *text[false] ? text[false] : " nothing");
+}
+
 /* From a command line to the loop. Return: exit status */
 static int run(struct passt *p)
 {
@@ -688,7 +720,8 @@ static int run(struct passt *p)
 	else
 		passt_setup(p);
 	/* Not before: a caller shows all we said if we fail */
-	conf_print(&p->conf);
+	conf_print(&p->conf, &p->fwd);
+	kernel_print(p);
 
 	if (!p->conf.foreground)
 		parent = background(p);

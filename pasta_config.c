@@ -223,6 +223,10 @@ static void config_routes(struct config *c, const struct guest_if *gi,
 			warn("Routes copied to the namespace: %u, not copied: "
 			     "%u: %s",
 			     res.copied, res.failed, errstr(rc ? rc : res.err));
+		else
+			info("IPv%c routes: %u copied, left out %u of other "
+			     "interfaces",
+			     af == AF_INET ? '4' : '6', res.copied, res.others);
 		/* The host's own may be in a table that rules lead to */
 		rc = nl_route_gateway(&c->host, from, af, &there);
 		if (rc < 0 && res.copied && !res.failed)

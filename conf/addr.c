@@ -92,8 +92,11 @@ int host_net_read(struct host_net *h, struct nl_sock *nl, const char *ifname,
 		h->prefix_len = best.prefix_len;
 	} else if (!nl_route_source(nl, ifi, af, &h->addr)) {
 		h->prefix_len = inany_v4(&h->addr) ? 32 : 128;
+		h->borrowed = true;
 	}
-	if (nl_route_gateway(nl, ifi, af, &h->gw) != 1)
+	rc = nl_route_gateway(nl, ifi, af, &h->gw);
+	h->routed = rc >= 0;
+	if (rc != 1)
 		h->gw = inany_any6;
 	return 0;
 }
@@ -108,6 +111,28 @@ static uint8_t prefix4(const struct conf *c, const struct host_net *h)
 	if (inany_equals(&c->guest.v4.addr, &h->addr))
 		return h->prefix_len;
 	return class_prefix(&c->guest.v4.addr);
+}
+
+/* Where it comes from, once it is settled */
+static void tell_why(struct conf_why *why, const struct conf *c,
+		     const struct host_net *h, const struct guest_if *g,
+		     const char *outbound)
+{
+	const bool v4 = g == &c->guest.v4;
+
+	why->ifname = c->given.ifname ? "--interface"
+		      : *outbound     ? v4 ? "--outbound-if4" : "--outbound-if6"
+		      : h->routed     ? "has the default route"
+				      : "has a route, none has a default route";
+	why->addr = g->fixed                       ? "--address"
+		    : (v4 ? c->local4 : c->local6) ? "link-local"
+		    : h->borrowed ? "of another interface, it has none"
+				  : "of the template";
+	why->gw = (v4 ? c->given.gw4 : c->given.gw6) ? "--gateway"
+		  : !inany_is_unspecified(&h->gw) &&
+				  inany_equals(&g->gw, &h->gw)
+			  ? "of the host"
+			  : "ours, the host has none";
 }
 
 void conf_addr4(struct conf *c, const struct host_net *h)
@@ -142,6 +167,7 @@ void conf_addr4(struct conf *c, const struct host_net *h)
 	if (!c->given.no_map_gw &&
 	    inany_is_unspecified(&c->fwd.v4.host_loopback))
 		c->fwd.v4.host_loopback = g->gw;
+	tell_why(&c->why4, c, h, g, c->fwd.v4.outbound_if);
 }
 
 void conf_addr6(struct conf *c, const struct host_net *h)
@@ -171,6 +197,7 @@ void conf_addr6(struct conf *c, const struct host_net *h)
 	if (!c->given.no_map_gw &&
 	    inany_is_unspecified(&c->fwd.v6.host_loopback))
 		c->fwd.v6.host_loopback = g->gw;
+	tell_why(&c->why6, c, h, g, c->fwd.v6.outbound_if);
 }
 
 /* What is asked for makes no sense if the guest and we are one */

@@ -20,6 +20,8 @@ struct nl_sock;
  * @addr:	Its address, unspecified: none
  * @prefix_len:	Of @addr, bits; all if it is an address of another interface
  * @gw:		Gateway of its default route, unspecified: none
+ * @routed:	It has a default route
+ * @borrowed:	@addr is of another interface
  */
 struct host_net {
 	unsigned ifi;
@@ -27,6 +29,7 @@ struct host_net {
 	union inany_addr addr;
 	uint8_t prefix_len;
 	union inany_addr gw;
+	bool routed, borrowed;
 };
 
 /**

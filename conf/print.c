@@ -76,13 +76,14 @@ void conf_usage(const struct conf *c, int fd)
 
 /* --- Summary at start --- */
 
-/* "  NAME: ADDRESS", unless there is none */
-static void print_addr(const char *name, const union inany_addr *a)
+/* "  NAME: ADDRESS (WHY)", unless there is none */
+static void print_addr(const char *name, const union inany_addr *a,
+		       const char *why)
 {
 	char text[INANY_STRLEN];
 
 	if (!inany_is_unspecified(a))
-		info("    %s: %s", name, inany_ntop(a, text));
+		info("    %s: %s (%s)", name, inany_ntop(a, text), why);
 }
 
 /* Where packets to the host itself go */
@@ -102,14 +103,23 @@ static void print_maps(const struct fwd_map *m, const char *loopback)
 }
 
 /* A list of nameservers */
-static void print_dns(const union inany_addr *list, unsigned n)
+static void print_dns(const struct conf *c, const union inany_addr *list,
+		      unsigned n)
 {
 	unsigned i;
 
-	if (n)
-		info("DNS:");
-	for (i = 0; i < n; i++)
-		print_addr("nameserver", &list[i]);
+	for (i = 0; i < n && !c->dhcp.no_dns; i++)
+		print_addr("nameserver", &list[i], c->why_dns);
+}
+
+/* That there is none, and why */
+static void print_no_dns(const struct conf *c)
+{
+	if (c->dhcp.no_dns)
+		info("Nameservers: not told (%s)",
+		     c->mode == MODE_PASTA ? "no --dhcp-dns" : "--no-dhcp-dns");
+	else if (!c->guest.offer.ndns4 && !c->guest.offer.ndns6)
+		info("Nameservers: none (%s)", c->why_dns);
 }
 
 /* IPv4: what DHCP assigns */
@@ -121,10 +131,10 @@ static void print_v4(const struct conf *c)
 	if (!g->on)
 		return;
 	info("%s:", c->no_dhcp ? "IPv4" : "DHCP");
-	info("    assign: %s/%u", inany_ntop(&g->addr, addr), g->prefix_len);
-	print_addr("router", &g->gw);
-	print_dns(c->guest.offer.dns4,
-		  c->dhcp.no_dns ? 0 : c->guest.offer.ndns4);
+	info("    assign: %s/%u (%s)", inany_ntop(&g->addr, addr),
+	     g->prefix_len, c->why4.addr);
+	print_addr("router", &g->gw, c->why4.gw);
+	print_dns(c, c->guest.offer.dns4, c->guest.offer.ndns4);
 }
 
 /* IPv6: what NDP and DHCPv6 assign */
@@ -135,24 +145,33 @@ static void print_v6(const struct conf *c)
 	if (!g->on)
 		return;
 	info("%s:", c->no_dhcpv6 && c->ndp.no_ra ? "IPv6" : "NDP/DHCPv6");
-	print_addr("assign", &g->addr);
-	print_addr("router", &g->gw);
-	print_addr("our link-local", &g->our);
-	print_dns(c->guest.offer.dns6,
-		  c->dhcp.no_dns ? 0 : c->guest.offer.ndns6);
+	print_addr("assign", &g->addr, c->why6.addr);
+	print_addr("router", &g->gw, c->why6.gw);
+	if (!inany_equals(&g->our, &g->gw))
+		print_addr("our link-local", &g->our, "router advertisements");
+	print_dns(c, c->guest.offer.dns6, c->guest.offer.ndns6);
 }
 
 /* A table of rules */
-static void print_rules(const struct fwd_rules *rules, const char *title)
+static void print_rules(const struct fwd *fwd, const struct fwd_rules *rules,
+			const char *title)
 {
+	unsigned i, listening[FWD_RULES_MAX];
 	char text[FWD_RULE_TEXT];
-	unsigned i;
 
+	fwd_bound(fwd, rules->rule, rules->n, listening);
 	if (rules->n)
 		info("%s:", title);
-	for (i = 0; i < rules->n; i++)
-		info("    %s",
-		     fwd_rule_text(&rules->rule[i], text, sizeof(text)));
+	for (i = 0; i < rules->n; i++) {
+		const struct fwd_rule *r = &rules->rule[i];
+
+		fwd_rule_text(r, text, sizeof(text));
+		if (r->weak && !r->scan)
+			info("    %s, %u of %u ports", text, listening[i],
+			     r->last - r->first + 1U);
+		else
+			info("    %s", text);
+	}
 }
 
 /* Everything that goes through the link to the guest */
@@ -162,9 +181,11 @@ static void print_link(const struct conf *c)
 	unsigned i;
 
 	if (*c->if4)
-		info("Template interface: %s (IPv4)", c->if4);
+		info("Template interface: %s (IPv4), %s", c->if4,
+		     c->why4.ifname);
 	if (*c->if6)
-		info("Template interface: %s (IPv6)", c->if6);
+		info("Template interface: %s (IPv6), %s", c->if6,
+		     c->why6.ifname);
 	if (c->mode == MODE_PASTA)
 		info("Namespace interface: %s", c->pasta.ifname);
 	info("MAC: %02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
@@ -176,6 +197,7 @@ static void print_link(const struct conf *c)
 		print_maps(&c->fwd.v6, "::1");
 	print_v4(c);
 	print_v6(c);
+	print_no_dns(c);
 
 	if (c->guest.offer.nsearch && !c->dhcp.no_search)
 		info("DNS search list:");
@@ -183,10 +205,11 @@ static void print_link(const struct conf *c)
 		info("    %s", c->guest.offer.search[i]);
 }
 
-void conf_print(const struct conf *conf)
+void conf_print(const struct conf *conf, const struct fwd *fwd)
 {
 	if (!conf->fwd.splice_only)
 		print_link(conf);
-	print_rules(&conf->fwd.host, "Inbound forwarding rules (HOST)");
-	print_rules(&conf->fwd.splice, "Outbound forwarding rules (SPLICE)");
+	print_rules(fwd, &conf->fwd.host, "Inbound forwarding rules (HOST)");
+	print_rules(fwd, &conf->fwd.splice,
+		    "Outbound forwarding rules (SPLICE)");
 }

@@ -228,6 +228,9 @@ void conf_dns(struct conf *c, const struct resolv *r)
 	}
 	if (c->given.no_dns)
 		r = &none;
+	c->why_dns = c->given.dns      ? "--dns"
+		     : c->given.no_dns ? "--dns none"
+				       : "/etc/resolv.conf";
 
 	dns_hosts(c, r);
 	if (!c->given.dns && !c->given.no_dns) {

@@ -129,9 +129,13 @@ static void copy_one(struct copy *c, enum copy_pass pass, struct nlmsghdr *h)
 
 	if (h->nlmsg_type == NLMSG_NOOP)
 		return;
-	if (!route_parse(h, c->src.af, &route) ||
-	    !route_best_hop(&c->src, &route, c->src_ifi, &hop)) {
+	if (!route_parse(h, c->src.af, &route)) {
+		h->nlmsg_type = NLMSG_NOOP;
+		return;
+	}
+	if (!route_best_hop(&c->src, &route, c->src_ifi, &hop)) {
 		h->nlmsg_type = NLMSG_NOOP; /* not ours */
+		c->res->others++;
 		return;
 	}
 	if (hop.has_gw && pass == PASS_ONLINK)

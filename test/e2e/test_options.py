@@ -480,6 +480,74 @@ def test_quiet(passt, net):
     assert "From guest" not in text
 
 
+SUMMARY = """\
+Template interface: eth0 (IPv4), has the default route
+Template interface: eth0 (IPv6), has the default route
+MAC: 9a:55:9a:55:9a:55
+NAT to host 127.0.0.1: 192.0.2.20
+NAT to host ::1: 2001:db8:1::1
+DHCP:
+    assign: 192.0.2.10/24 (of the template)
+    router: 192.0.2.20 (--gateway)
+    nameserver: 198.51.100.1 (/etc/resolv.conf)
+NDP/DHCPv6:
+    assign: 2001:db8:1::99 (--address)
+    router: 2001:db8:1::1 (of the host)
+    our link-local: fe80::1 (router advertisements)
+    nameserver: 2001:db8:2::1 (/etc/resolv.conf)
+Inbound forwarding rules (HOST):
+    TCP [*]:%d  =>  80
+    UDP [*]:%d-%d  =>  %d-%d (best effort), 1 of 2 ports
+Kernel has: %s; lacks:%s
+"""
+
+
+def test_summary(net, passt, tmp):
+    """What was chosen, and why; ports that are open, and how many are not;
+    what the kernel can."""
+    conf, first = write(os.path.join(tmp, "resolv.conf"),
+                        "nameserver %s\nnameserver %s\n" %
+                        (V4.far, V6.far)), net.port(3)
+    others = "~1-%d,~%d-65535" % (first, first + 3)
+    with net.host.sock(V6.af, socket.SOCK_DGRAM) as taken:
+        taken.bind((V6.any, first + 1))
+        text = passt("-g", V4.neigh, "-a", "2001:db8:1::99", "-t",
+                     "%d:80" % first, "-u", others, resolv=conf).text()
+    has, lacks = re.search(r"Kernel has: (.*); lacks:(.*)", text).groups()
+    assert SUMMARY % (first, first + 1, first + 2, first + 1, first + 2,
+                      has, lacks) in text
+    assert not os.path.exists("/proc/net/if_inet6") or "ipv6" in has
+    assert len(text.splitlines()) < 25
+
+
+def test_summary_without(passt):
+    """What the kernel lacks is said, and who chose the interface, what it has
+    not; and that no nameserver is told."""
+    text = passt("-4", "-i", "lo", "-D", "none",
+                 prefix=["env", "PASST_KERNEL_WITHOUT=peek_off,udp_gso"]
+                 ).text()
+    assert "lacks: peek_off udp_gso\n" in text
+    assert "Template interface: lo (IPv4), --interface\n" in text
+    assert "    assign: 192.0.2.10/32 (of another interface, it has none)\n" \
+        in text
+    assert "    router: 169.254.2.2 (ours, the host has none)\n" in text
+    assert "Nameservers: none (--dns none)\n" in text
+
+
+def test_summary_routes(net, pasta, tmp):
+    """Routes that were copied to the namespace, and those that were not."""
+    net.host.batch("link add other0 type veth peer name other1\n"
+                   "link set other0 up\n"
+                   "route add 203.0.113.0/26 dev other0\n")
+    try:
+        text = pasta("-I", "net7", form="pid").text()
+    finally:
+        net.host.ip("link del other0")
+    assert "IPv4 routes: 2 copied, left out 1 of other interfaces\n" in text
+    assert "Nameservers: not told (no --dhcp-dns)\n" in text
+    assert re.search(r"^Kernel has: .*vnet_hdr|lacks:.* vnet_hdr", text, re.M)
+
+
 @pytest.mark.parametrize("opts", [["-d"], ["--quiet", "--debug"]])
 def test_debug(passt, net, opts):
     """--debug: also what is of interest to developers, with the time since

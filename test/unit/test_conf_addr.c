@@ -437,6 +437,8 @@ static void ip(const char *lines)
 
 static void test_dual(void **state)
 {
+	const struct fwd fwd = { 0 };
+
 	(void)state;
 	ip(DUAL);
 	mount_text("nameserver 127.0.0.53\n", "/etc/resolv.conf");
@@ -456,7 +458,11 @@ static void test_dual(void **state)
 	assert_int_equal(conf.guest.offer.mtu, 1400);
 	assert_int_equal(conf.pasta.mtu, 1400);
 	assert_false(conf.local4 || conf.local6 || conf.no_dhcp);
-	conf_print(&conf);
+	assert_string_equal(conf.why4.ifname, "has the default route");
+	assert_string_equal(conf.why4.addr, "of the template");
+	assert_string_equal(conf.why6.gw, "of the host");
+	assert_string_equal(conf.why_dns, "/etc/resolv.conf");
+	conf_print(&conf, &fwd);
 	assert_int_equal(umount("/etc/resolv.conf"), 0);
 }
 
@@ -470,6 +476,9 @@ static void test_tunnel(void **state)
 	conf_derive(&conf);
 	assert_addr(&conf.guest.v4.addr, "192.0.2.5");
 	assert_addr(&conf.guest.v4.gw, "169.254.2.2");
+	assert_string_equal(conf.why4.ifname, "has the default route");
+	assert_string_equal(conf.why4.gw, "ours, the host has none");
+	assert_string_equal(conf.why6.addr, "link-local");
 	assert_true(conf.local6 && conf.no_dhcpv6 && conf.ndp.no_ra);
 	assert_string_equal(conf.pasta.ifname, "wg0");
 	assert_int_equal(conf.guest.offer.mtu, 65520);
