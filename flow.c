@@ -125,6 +125,18 @@ struct flow *flow_new(struct flow_table *t, enum flow_type type)
 	return f;
 }
 
+void flow_begin(const struct flow_table *t, const struct flow *f)
+{
+	char a[FLOWSIDE_STRLEN], b[FLOWSIDE_STRLEN];
+
+	if (log_enabled(LOG_TRACE))
+		trace("Flow %u begins, %s: %s %s to %s %s", flow_idx(t, f),
+		      t->ops[f->type].name, pif_name(f->pif[INISIDE]),
+		      flowside_text(&f->side[INISIDE], a, sizeof(a)),
+		      pif_name(f->pif[TGTSIDE]),
+		      flowside_text(&f->side[TGTSIDE], b, sizeof(b)));
+}
+
 /* Bucket of a side */
 static uint32_t *flow_bucket(const struct flow_table *t, uint8_t proto,
 			     uint8_t pif, const struct flowside *s)
@@ -302,6 +314,7 @@ void flow_free(struct flow_table *t, struct flow *f)
 		if (f->hashed & (1U << side))
 			flow_unhash_side(t, f, side);
 	wheel_cancel(t->wheel, &f->timer);
+	trace("Flow %u ends, %s", flow_idx(t, f), t->ops[f->type].name);
 	t->count[f->type]--;
 	f->type = FLOW_FREE;
 	t->used--;
@@ -334,6 +347,14 @@ void flow_close_all(struct flow_table *t, enum pif pif)
 			continue;
 		t->ops[f->type].close(t->ops[f->type].ctx, f);
 	}
+}
+
+const char *pif_name(unsigned pif)
+{
+	static const char *const name[] = { "none", "host", "guest",
+					    "namespace" };
+
+	return name[pif];
 }
 
 const char *flowside_text(const struct flowside *s, char *buf, size_t len)

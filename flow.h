@@ -162,6 +162,13 @@ int flow_init(struct flow_table *t, uint32_t max, const struct siphash_key *key,
 struct flow *flow_new(struct flow_table *t, enum flow_type type);
 
 /**
+ * flow_begin() - Say, with --trace, that a flow is complete: who, where to
+ * @t:		Table
+ * @f:		Flow, both sides filled
+ */
+void flow_begin(const struct flow_table *t, const struct flow *f);
+
+/**
  * flow_free() - Give a slot back: unhash, cancel timer, forget deferral
  * @t:		Table
  * @f:		Flow
@@ -296,6 +303,13 @@ void flow_close_all(struct flow_table *t, enum pif pif);
  *
  * Return: @buf
  */
+#define FLOWSIDE_STRLEN (2 * INANY_STRLEN + 32)
 const char *flowside_text(const struct flowside *s, char *buf, size_t len);
+
+/**
+ * pif_name() - "guest", "host", "namespace" for messages
+ * @pif:	enum pif
+ */
+const char *pif_name(unsigned pif);
 
 #endif /* FLOW_H */

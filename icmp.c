@@ -194,6 +194,7 @@ static int ping_start(struct icmp *icmp, struct ping_flow *ping)
 
 	flow_hash_side(icmp->flows, &ping->f, INISIDE);
 	icmp->stats.flows++;
+	flow_begin(icmp->flows, &ping->f);
 	return 0;
 }
 

@@ -54,11 +54,13 @@
 
 enum module { TAP, ETHER, FRAG, FLOW, TCP, UDP, ICMP, ARP, NDP, DHCP, DHCPV6 };
 
-/* Where a counter is: module and offset in its object */
+/* Where a counter is: module and offset in its object. Names are in the rows, as
+ * pointers would need as much room again, and a relocation each
+ */
 struct row {
-	const char *name;
-	enum module module;
-	size_t off;
+	char name[20];
+	uint8_t module;
+	uint16_t off;
 };
 
 #define ETHER_ROW(why, n)                                      \
@@ -323,18 +325,16 @@ static void put_more(const char *name, uint32_t n)
 /* One side of a flow */
 static void put_side(const char *name, const struct flow *f, unsigned side)
 {
-	static const char *const pif[] = { "none", "host", "guest",
-					   "namespace" };
 	const struct flowside *s = &f->side[side];
-	char text[2 * INANY_STRLEN + 32];
+	char text[FLOWSIDE_STRLEN];
 
 	if (!out.json) {
-		put("  %s %s", pif[f->pif[side]],
+		put("  %s %s", pif_name(f->pif[side]),
 		    flowside_text(s, text, sizeof(text)));
 		return;
 	}
 	open_part(name, '{');
-	put_str("pif", pif[f->pif[side]]);
+	put_str("pif", pif_name(f->pif[side]));
 	put_str("addr", inany_ntop(&s->eaddr, text));
 	put_num("port", s->eport);
 	put_str("our_addr", inany_ntop(&s->oaddr, text));

@@ -108,12 +108,18 @@ static uint32_t tcp_isn(const struct tcp *tcp, const struct flowside *s)
 
 bool tcp_event(struct tcp_conn *c, enum tcp_event ev)
 {
+	char side[FLOWSIDE_STRLEN];
 	struct tcp_state next;
 	bool ok = tcp_next(c->st, ev, &next);
 
-	if (ok && next.phase != c->st.phase)
-		trace("TCP %p: %s -> %s", (void *)c,
-		      tcp_phase_name(c->st.phase), tcp_phase_name(next.phase));
+	if (ok && log_enabled(LOG_TRACE))
+		trace("TCP of guest %s: %s, %s to %s",
+		      flowside_text(&c->f.side[c->f.pif[INISIDE] == PIF_TAP
+						       ? INISIDE
+						       : TGTSIDE],
+				    side, sizeof(side)),
+		      tcp_event_name(ev), tcp_phase_name(c->st.phase),
+		      tcp_phase_name(next.phase));
 	c->st = next;
 	return ok;
 }
@@ -233,6 +239,7 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c, unsigned tapside)
 		return rc;
 	c->opening = true;
 	flow_list_add(tcp->flows, &tcp->opening, &c->f);
+	flow_begin(tcp->flows, &c->f);
 	return 0;
 }
 

@@ -92,7 +92,7 @@ bool log_drain(size_t max);
  * log_limit() - May a rate-limited call site print now?
  * @site:	State of the call site, zeroed at first
  *
- * Prints how many were kept back when a new second begins.
+ * Prints how many were kept back when a new second begins. At LOG_TRACE none are.
  *
  * Return: true if the message is to be printed
  */

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --trace: a line for each frame, as short as can be read */
+/* --trace: a line for each frame, as short as can be read
+ *
+ * What became of it is in the lines behind: a flow begins or ends, a connection
+ * changes its state and why, a frame is dropped and why.
+ */
 
 #include <net/ethernet.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/inany.h"
 #include "lib/log.h"
 #include "tap/backend.h"
 
-/* Enough for Ethernet, IPv6, and the ports behind */
-#define TRACE_BYTES 64
+/* Enough for Ethernet, IPv4 with options or IPv6, and TCP without */
+#define TRACE_BYTES 96
 
-/* Bytes of the transport header that are looked at: two ports */
+/* Bytes of a transport header with ports that are needed for these */
 #define PORTS_LEN 4
 
 /* Name of a protocol, NULL if it is none of ours */
@@ -34,19 +40,55 @@ static const char *proto_name(uint8_t proto)
 	}
 }
 
-/* Addresses, and ports where @l4 has them; NULL: it is not there */
+/* Transport header, as far as it is there, and the bytes it is the head of */
+struct l4 {
+	const uint8_t *p;
+	size_t n;
+	size_t len;
+};
+
+/* ", SA 1000+0, acknowledges 2001, window 512": flags by their first letters, where
+ * it begins and how many bytes it has; empty if the header is not there
+ */
+static const char *tcp_text(const struct l4 *l4, char *buf, size_t len)
+{
+	static const char letter[] = "FSRPAU"; /* TH_FIN on, RFC 9293 3.1 */
+	char flags[sizeof(letter)] = "", *f = flags;
+	struct tcphdr th;
+	unsigned i;
+
+	*buf = '\0';
+	if (l4->n < sizeof(th))
+		return buf;
+	memcpy(&th, l4->p, sizeof(th));
+	for (i = 0; letter[i]; i++)
+		if (th.th_flags & 1U << i)
+			*f++ = letter[i];
+	*f = '\0';
+	snprintf(buf, len, ", %s %u+%zu, acknowledges %u, window %u", flags,
+		 ntohl(th.seq),
+		 l4->len < th.doff * 4U ? (size_t)0 : l4->len - th.doff * 4U,
+		 ntohl(th.ack_seq), ntohs(th.window));
+	return buf;
+}
+
+/* Addresses, and ports where they are known */
 static void trace_ip(const char *way, size_t len, uint8_t proto,
 		     const union inany_addr *src, const union inany_addr *dst,
-		     const uint8_t *l4)
+		     const struct l4 *l4)
 {
-	char a[INANY_STRLEN], b[INANY_STRLEN];
+	char a[INANY_STRLEN], b[INANY_STRLEN], more[96] = "";
 	const char *name = proto_name(proto);
 
 	inany_ntop(src, a);
 	inany_ntop(dst, b);
-	if (l4 && (proto == IPPROTO_TCP || proto == IPPROTO_UDP))
-		trace("%s: %zu bytes, %s %s port %u -> %s port %u", way, len,
-		      name, a, l4[0] << 8 | l4[1], b, l4[2] << 8 | l4[3]);
+	if (proto == IPPROTO_TCP)
+		tcp_text(l4, more, sizeof(more));
+	if (l4->n >= PORTS_LEN &&
+	    (proto == IPPROTO_TCP || proto == IPPROTO_UDP))
+		trace("%s: %zu bytes, %s %s port %u -> %s port %u%s", way, len,
+		      name, a, l4->p[0] << 8 | l4->p[1], b,
+		      l4->p[2] << 8 | l4->p[3], more);
 	else if (name)
 		trace("%s: %zu bytes, %s %s -> %s", way, len, name, a, b);
 	else
@@ -57,6 +99,7 @@ static void trace_ip(const char *way, size_t len, uint8_t proto,
 static bool trace_ip4(const char *way, size_t len, const uint8_t *p, size_t n)
 {
 	union inany_addr src, dst;
+	struct l4 l4 = { 0 };
 	struct iphdr ip;
 	size_t hlen;
 
@@ -66,16 +109,19 @@ static bool trace_ip4(const char *way, size_t len, const uint8_t *p, size_t n)
 	hlen = ip.ihl * 4U;
 	src = inany_from_v4((struct in_addr){ ip.saddr });
 	dst = inany_from_v4((struct in_addr){ ip.daddr });
-	trace_ip(way, len, ip.protocol, &src, &dst,
-		 n >= hlen + PORTS_LEN && !(ntohs(ip.frag_off) & IP_OFFMASK)
-			 ? p + hlen
-			 : NULL);
+	if (n > hlen && !(ntohs(ip.frag_off) & IP_OFFMASK))
+		l4 = (struct l4){ p + hlen, n - hlen,
+				  ntohs(ip.tot_len) > hlen
+					  ? ntohs(ip.tot_len) - hlen
+					  : 0 };
+	trace_ip(way, len, ip.protocol, &src, &dst, &l4);
 	return true;
 }
 
 static bool trace_ip6(const char *way, size_t len, const uint8_t *p, size_t n)
 {
 	union inany_addr src, dst;
+	struct l4 l4 = { 0 };
 	struct ip6_hdr ip;
 
 	if (n < sizeof(ip))
@@ -83,8 +129,10 @@ static bool trace_ip6(const char *way, size_t len, const uint8_t *p, size_t n)
 	memcpy(&ip, p, sizeof(ip));
 	src.a6 = ip.ip6_src;
 	dst.a6 = ip.ip6_dst;
-	trace_ip(way, len, ip.ip6_nxt, &src, &dst,
-		 n >= sizeof(ip) + PORTS_LEN ? p + sizeof(ip) : NULL);
+	if (n > sizeof(ip))
+		l4 = (struct l4){ p + sizeof(ip), n - sizeof(ip),
+				  ntohs(ip.ip6_plen) };
+	trace_ip(way, len, ip.ip6_nxt, &src, &dst, &l4);
 	return true;
 }
 

@@ -125,6 +125,7 @@ static void tcp_input_rst(struct tcp *tcp, struct tcp_conn *c,
 		tcp_challenge(tcp, c);
 	} else {
 		tcp->stats.out_of_window++;
+		trace("Reset of guest dropped: out of window");
 	}
 }
 
@@ -237,6 +238,8 @@ static bool tcp_acceptable(struct tcp *tcp, struct tcp_conn *c,
 	if (!tcp_in_window(c, seg, expect) ||
 	    (c->st.phase == PHASE_SYN_RCVD && SEQ_LT(seg->seq, c->rcv_nxt))) {
 		tcp->stats.out_of_window++;
+		trace("Segment of guest dropped: out of window, it is %u + %u",
+		      c->rcv_nxt, c->rcv_adv - c->rcv_nxt);
 		tcp_challenge(tcp, c);
 		return false;
 	}
@@ -248,6 +251,9 @@ static bool tcp_acceptable(struct tcp *tcp, struct tcp_conn *c,
 		return false;
 	if (!tcp_ack_ok(c, seg->ack)) {
 		tcp->stats.bad_ack++;
+		trace("Segment of guest dropped: it acknowledges what is not "
+		      "in %u + %u",
+		      c->snd_una, c->snd_max - c->snd_una);
 		tcp_challenge(tcp, c);
 		return false;
 	}
@@ -414,6 +420,9 @@ static void tcp_collect_late(struct tcp *tcp, struct tcp_conn *c,
 		rx->nlate = left;
 	}
 	tcp->stats.out_of_order += left;
+	if (left)
+		trace("%u segments of guest dropped: %u is missing", left,
+		      rx->expect);
 	/* One duplicate ACK for each (RFC 5681 3.2), more than three say no more */
 	rx->dup_acks = left > DUP_ACK_THRESHOLD ? DUP_ACK_THRESHOLD : left;
 }

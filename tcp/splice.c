@@ -584,5 +584,6 @@ bool tcp_splice_new(struct tcp *tcp, int fd, enum pif from, enum pif to,
 		return false;
 	}
 	tcp->stats.spliced++;
+	flow_begin(tcp->flows, f);
 	return true;
 }

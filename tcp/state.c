@@ -94,3 +94,22 @@ const char *tcp_phase_name(uint8_t phase)
 
 	return phase < PHASES ? name[phase] : "?";
 }
+
+const char *tcp_event_name(enum tcp_event ev)
+{
+	static const char *const name[TCP_EVENTS] = {
+		[TCP_EV_SYN] = "SYN of the guest",
+		[TCP_EV_ACCEPT] = "accepted for the guest",
+		[TCP_EV_CONNECTED] = "connected",
+		[TCP_EV_CROSSED] = "SYN crossed ours",
+		[TCP_EV_SYN_ACKED] = "SYN acknowledged",
+		[TCP_EV_GUEST_FIN] = "FIN of the guest",
+		[TCP_EV_EOF] = "end of data of the peer",
+		[TCP_EV_FIN_SENT] = "FIN sent to the guest",
+		[TCP_EV_REWIND] = "sending again",
+		[TCP_EV_FIN_ACKED] = "FIN acknowledged",
+		[TCP_EV_ABORT] = "reset, refused or timed out",
+	};
+
+	return name[ev];
+}

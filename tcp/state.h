@@ -78,4 +78,10 @@ enum tcp_deadline tcp_deadline(struct tcp_state s, bool inflight, bool waiting);
  */
 const char *tcp_phase_name(uint8_t phase);
 
+/**
+ * tcp_event_name() - What happened, for messages
+ * @ev:		Event
+ */
+const char *tcp_event_name(enum tcp_event ev);
+
 #endif /* TCP_STATE_H */

@@ -217,6 +217,7 @@ static struct udp_flow *flow_start(struct udp *u, struct udp_flow *f)
 	}
 	loop_arm(u->loop, &f->f.timer, u->timeout);
 	u->stats.flows++;
+	flow_begin(u->flows, &f->f);
 	return f;
 }
 

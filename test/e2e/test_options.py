@@ -568,6 +568,48 @@ def test_trace(passt, net):
         assert want in lines
     assert "To guest: 106 bytes, UDP 198.51.100.1 port 7 -> 192.0.2.10 " \
         "port 40000" in text
+    for fam in FAMILIES:                # and what became of them
+        assert re.search(
+            r": Flow \d+ begins, UDP: guest \[%s\]:40000 <-> \[%s\]:7 to host "
+            r"\[%s\]:7 <-> " % (fam.host, fam.far, fam.far), text)
+    assert re.search(r": Flow \d+ begins, ping: guest ", text)
+
+
+def test_trace_tcp(net, pasta):
+    """--trace: of TCP, flags and numbers; a connection from its begin to its
+    end, and why; each frame that is dropped, however many there are."""
+    d = pasta("--trace", "-f", form="command")
+    for fam in FAMILIES:
+        port = net.port()
+        with d.ns.sock(fam.af) as guest, net.far.sock(fam.af) as far:
+            far.bind((fam.far, port))
+            far.listen()
+            guest.connect((fam.far, port))
+            guest.sendall(b"x" * 100)
+            far.accept()[0].close()
+        with d.ns.sock(fam.af, socket.SOCK_RAW, 253) as other:  # RFC 3692
+            for _ in range(20):
+                other.sendto(b"data", (fam.far, 0))
+
+    def log():
+        with open(d.log, encoding="utf-8") as f:
+            return f.read()
+    text = wait_for(lambda: log().count("dropped: unknown protocol") == 40 and
+                    log().count("ends, TCP") == 2 and log(), "log")
+    for fam in FAMILIES:
+        ends = r"\[%s\]:\d+ <-> \[%s\]:\d+" % (fam.host, fam.far)
+        for want in (r"From guest: \d+ bytes, TCP %s port \d+ -> %s port \d+, "
+                     r"S \d+\+0, acknowledges 0, window \d+" %
+                     (fam.host, fam.far),
+                     r"To guest: \d+ bytes, TCP %s port .*, SA \d+\+0, "
+                     r"acknowledges \d+, window \d+" % fam.far,
+                     r"From guest: .* TCP %s port .*, PA \d+\+100, " % fam.host,
+                     "TCP of guest %s: SYN of the guest, NEW to CONNECTING" %
+                     ends,
+                     "Flow 0 begins, TCP: guest %s to host " % ends,
+                     "TCP of guest %s: connected, CONNECTING to SYN_RCVD" %
+                     ends):
+            assert re.search(r"^\d+\.\d{4}: " + want, text, re.M), want
 
 
 def test_stats(passt, net):

@@ -175,6 +175,41 @@ static void test_limit(void **state)
 	s = capture_end();
 	assert_string_equal(s, "7 similar messages suppressed\n");
 	assert_int_equal(site.suppressed, 0);
+
+	/* with a line for each packet, all of them */
+	log_level(LOG_TRACE);
+	for (i = 0; i < 1000; i++)
+		assert_true(log_limit(&site));
+	log_level(LOG_INFO);
+}
+
+/* Text that is ready waits for who says that it can be written, or for a message;
+ * what the level is does not matter
+ */
+static void test_text(void **state)
+{
+	struct log_opts opts = { .level = LOG_ERR, .file = path };
+
+	(void)state;
+	capture_start();
+	log_level(LOG_ERR);
+	assert_true(log_text("one\ntwo\n", 8, true));
+	assert_true(log_drain(3));
+	assert_true(log_drain(3));
+	err("a message");
+	assert_false(log_drain(3));
+	assert_string_equal(capture_end(), "one\ntwo\na message\n");
+
+	/* a log file has it at once, and as it is */
+	capture_start();
+	assert_int_equal(log_open("test", &opts), 0);
+	assert_true(log_text("one\n", 4, true));
+	assert_false(log_drain(0));
+	assert_true(log_text("two\n", 4, false));
+	assert_false(log_drain(1000));
+	assert_string_equal(capture_end(), "one\ntwo\n");
+	assert_string_equal(strchr(file_text(), '\n'), "\none\n");
+	log_level(LOG_INFO);
 }
 
 static void test_file(void **state)
@@ -374,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_text),
 		cmocka_unit_test(test_keeps_errno),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_errstr),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_rotation),
