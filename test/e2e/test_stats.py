@@ -41,11 +41,16 @@ def ask(d):
 
 def ask_pid(pid, log):
     """The same, of any process with a log."""
-    before = objects(log)
+    def whole():
+        """All so far, in a list; empty if a full file is just being cut."""
+        try:
+            return [objects(log)]
+        except json.JSONDecodeError:
+            return []
+    before = wait_for(whole, "whole lines")
     os.kill(pid, signal.SIGUSR1)
-    # where a full file was cut the number of lines may be less
-    return wait_for(lambda: objects(log) != before and objects(log),
-                    "answer to SIGUSR1")[-1]
+    return wait_for(lambda: whole() not in ([], before) and whole(),
+                    "answer to SIGUSR1")[0][-1]
 
 
 def connect(net, d, fam, port, data):
@@ -284,8 +289,11 @@ def test_log_file(launch, name):
     pid, _ = launch.background(name, "--log-file", log, "--log-size", size,
                                "--stats-format", "json")
     for _ in range(100):
-        assert ask_pid(pid, log)["program"] == name
+        was = os.stat(log).st_mtime_ns
+        os.kill(pid, signal.SIGUSR1)
+        wait_for(lambda: os.stat(log).st_mtime_ns > was, "answer")
         assert os.stat(log).st_size <= size
+    assert ask_pid(pid, log)["program"] == name
     with open(log, encoding="utf-8") as f:
         assert re.match(name + " .*, truncated at ", f.readline())
 
