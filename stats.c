@@ -239,6 +239,12 @@ __attribute__((format(printf, 1, 2))) static void put(const char *fmt, ...)
 		out.len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
+static void put_char(char c)
+{
+	if (out.len < sizeof(out.text) - 1)
+		out.text[out.len++] = c;
+}
+
 /* What stands before a value in JSON: comma, and its name as a key if it has one,
  * "TCP splice" as "tcp_splice"
  */
@@ -247,12 +253,13 @@ static void put_key(const char *name)
 	char last = out.len ? out.text[out.len - 1] : '{';
 
 	if (last != '{' && last != '[')
-		put(",");
+		put_char(',');
 	if (!name)
 		return;
-	put("\"");
+	put_char('"');
 	for (; *name; name++)
-		put("%c", *name == ' ' ? '_' : tolower((unsigned char)*name));
+		put_char(*name == ' ' ? '_'
+				      : (char)tolower((unsigned char)*name));
 	put("\":");
 }
 
@@ -262,7 +269,7 @@ static void open_part(const char *name, char bracket)
 	if (out.json && out.depth)
 		put_key(name);
 	if (out.json)
-		put("%c", bracket);
+		put_char(bracket);
 	else if (name)
 		put("%s:\n", name);
 	out.depth++;
@@ -273,9 +280,9 @@ static void close_part(char bracket)
 {
 	out.depth--;
 	if (out.json)
-		put("%c", bracket);
+		put_char(bracket);
 	if (out.json ? !out.depth : out.depth == 2)
-		put("\n");
+		put_char('\n');
 }
 
 /* A number. In text, lines of zero say nothing and are left out */
@@ -301,12 +308,12 @@ static void put_str(const char *name, const char *s)
 		return;
 	}
 	put_key(name);
-	put("\"");
+	put_char('"');
 	for (; *s; s++)
-		put("%c", isprint((unsigned char)*s) && *s != '"' && *s != '\\'
-				  ? *s
-				  : '?');
-	put("\"");
+		put_char(isprint((unsigned char)*s) && *s != '"' && *s != '\\'
+				 ? *s
+				 : '?');
+	put_char('"');
 }
 
 /* How many of a list were not shown */
@@ -449,7 +456,7 @@ static void put_changed(const struct stats *s)
 		any = true;
 	}
 	if (any)
-		put("\n");
+		put_char('\n');
 }
 
 /* Events by type, at times with a header */
@@ -464,11 +471,11 @@ static void put_events(struct stats *s)
 		put("%s%s", i > EPOLL_NONE + 1 ? "\t" : "",
 		    l->handler[i].name ? l->handler[i].name : "-");
 	if (header)
-		put("\n");
+		put_char('\n');
 	for (i = EPOLL_NONE + 1; i < EPOLL_TYPES; i++)
 		put("%s%llu", i > EPOLL_NONE + 1 ? "\t" : "",
 		    (unsigned long long)l->count[i]);
-	put("\n");
+	put_char('\n');
 }
 
 /*
