@@ -58,7 +58,7 @@ $(error SECCOMP=$(SECCOMP): trap, kill or off)
 endif
 O	:= build/$(flavour)
 
-override CPPFLAGS += -I. -I$(O) -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(FILTER)
+override CPPFLAGS += -I. -I$(O) -D_GNU_SOURCE $(FILTER)
 BASE	:= -std=c11 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
 	   -Wmissing-prototypes -Wformat=2 -fno-strict-aliasing -pthread \
 	   -ffunction-sections -fno-asynchronous-unwind-tables $(SANFLAGS)
@@ -129,6 +129,14 @@ $(O)/qrap: $(O)/qrap.o
 $(O)/%.o: %.c | $(KHDRS)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(BASE) -MMD -MP -c -o $@ $<
+
+# Those that tell the version: again if it is another one, and only then
+$(O)/conf/set.o $(O)/lib/log.o $(O)/qrap.o: $(O)/version
+$(O)/conf/set.o $(O)/lib/log.o $(O)/qrap.o: \
+	override CPPFLAGS += -DVERSION='"$(VERSION)"'
+$(O)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 
 # From comments of all sources
 $(O)/seccomp_filter.h: seccomp.sh $(SRCS) | $(KHDRS)
