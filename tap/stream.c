@@ -382,16 +382,19 @@ static void stream_accept(struct tap *tap, uint32_t events)
 	stream_keep_spare(tap);
 }
 
-/* Is somebody serving this path? */
+/* Is somebody serving this path? A socket of another type is told so
+ * (EPROTOTYPE, see unix(7)), and whoever serves it does not notice: a
+ * connection might be taken for the one guest of --one-off.
+ */
 static bool stream_path_used(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool used;
 
 	if (fd < 0)
 		return false;
 	used = !connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
-	       errno == EAGAIN;
+	       errno == EPROTOTYPE;
 	close(fd);
 	return used;
 }

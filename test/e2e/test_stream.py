@@ -270,12 +270,15 @@ def test_probed_path(net, bindir, procs):
             proc.stdin.flush()
 
 
-def test_path_in_use(passt, net, bindir):
-    """-s with a path that is served: status 1, the first one stays."""
-    p = passt()
+@pytest.mark.parametrize("opts", [(), ("--one-off",)], ids=["", "one-off"])
+def test_path_in_use(passt, net, bindir, opts):
+    """-s with a path that is served: status 1, and the first one, which may
+    wait for its only guest, is not even touched."""
+    p = passt(*opts)
     res = net.host.run(bindir + "/passt", "-f", "-s", p.path, check=False)
     assert res.returncode == 1
     assert res.stderr
+    assert "Accepted connection" not in p.text()
     with Guest(p.path) as g:
         g.alive()
 
