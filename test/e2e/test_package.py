@@ -119,11 +119,33 @@ def test_dist_same_bytes(dist, source, tmp_path):
     assert sorted(files) == sorted(run("git", "ls-files").splitlines())
 
 
+def test_packages_same_bytes(dist, tmp_path):
+    """Built again, all of them are the same."""
+    sources = one(dist + "/passt-*[!4].tar.gz")
+    run("contrib/pkgs", sources, tmp_path, timeout=140)
+    built = os.listdir(tmp_path)
+    assert len(built) >= 3
+    for name in built:
+        run("cmp", tmp_path / name, os.path.join(dist, name))
+
+
 def test_lintian(dist):
     """No error, no warning."""
     out = run("lintian", "--allow-root", "--fail-on", "error,warning",
               "--suppress-tags", "bogus-mail-host", one(dist + "/passt_*.deb"))
     assert not re.search(r"^[EW]:", out, re.MULTILINE), out
+
+
+def hello(net, fresh):
+    """Data to a server of the world, by bash alone, through pasta there."""
+    port = net.port()
+    server = net.far.sock(2)
+    server.bind(("198.51.100.1", port))
+    server.listen(1)
+    fresh.run("pasta", "--config-net", "--", "bash", "-c",
+              "echo hello >/dev/tcp/198.51.100.1/%d" % port, user=1000)
+    assert server.accept()[0].recv(100) == b"hello\n"
+    server.close()
 
 
 def test_deb(dist, net, fresh):
@@ -152,43 +174,60 @@ def test_deb(dist, net, fresh):
                     user=1000).stdout
     assert "|-- 192.0.2.10" in out
     assert "20010db8000100000000000000000010" in out
-    # and data: to a server of the world, by bash alone
-    port = net.port()
-    server = net.far.sock(2)
-    server.bind(("198.51.100.1", port))
-    server.listen(1)
-    fresh.run("pasta", "--config-net", "--", "bash", "-c",
-              "echo hello >/dev/tcp/198.51.100.1/%d" % port, user=1000)
-    assert server.accept()[0].recv(100) == b"hello\n"
-    server.close()
+    hello(net, fresh)
 
     fresh.run("dpkg", "--purge", "passt")
     assert fresh.files() == before
 
 
 def test_rpm(dist, tmp_path):
-    """The same files as elsewhere, nothing needed but the C library."""
+    """The same files as elsewhere, nothing needed but the C library; nothing
+    is left when removed, and rpmlint has nothing against it."""
     rpm = one(dist + "/passt-*.rpm")
+    out = run("rpmlint", "--strict", "--config",
+              os.path.join(TOP, "contrib/rpm/rpmlint.toml"), rpm)
+    assert " 0 errors, 0 warnings" in out
     needs = {line.split("(")[0].split(".so")[0] for line in
              run("rpm", "-qp", "--requires", rpm).splitlines()}
     assert needs <= {"libc", "rpmlib", "/bin/sh", "/bin/bash",
                      "/usr/bin/bash", "rtld", "ld-linux-x86-64"}, needs
-    run("sh", "-c", "rpm2cpio %s | cpio -id --quiet" % rpm, cwd=tmp_path)
-    assert (tmp_path / "usr/share/man/man1/pasta.1").exists() or \
-        (tmp_path / "usr/share/man/man1/pasta.1.gz").is_symlink()
+
+    def files():
+        return [f for d, _, fs in os.walk(tmp_path) for f in
+                (os.path.join(d, name) for name in fs) if "/rpm/" not in f]
+    there = ("rpm", "--root", tmp_path, "--dbpath", "/rpm", "--nodeps")
+    run(*there, "--nosignature", "-i", rpm)
+    for page in ("passt", "pasta", "qrap"):
+        assert len(run("mandoc", "-T", "ascii", os.path.realpath(
+            tmp_path / "usr/share/man/man1" / (page + ".1.gz")))) > 1000
     assert "/usr/bin/passt" in \
         (tmp_path / "usr/lib/systemd/user/passt@.service").read_text()
     assert run("contrib/version") in \
         run(tmp_path / "usr/bin/pasta", "--version")
+    run(*there, "-e", "passt")
+    assert not files()
 
 
-def test_static(dist, tmp_path):
-    """Runs where there is no library, nor anything else."""
-    with tarfile.open(one(dist + "/passt-*-static-*.tar.gz")) as tar:
+def test_static(dist, tmp_path, net, fresh):
+    """Runs where there is no library, nor anything else; in a Debian, for a
+    user and with data; what was unpacked is all there is to remove."""
+    tarball = one(dist + "/passt-*-static-*.tar.gz")
+    with tarfile.open(tarball) as tar:
+        names = tar.getnames()
         tar.extractall(tmp_path)
     for name in ("passt", "pasta"):
         out = run("chroot", tmp_path, "/usr/local/bin/" + name, "--version")
         assert out.startswith(name + " " + run("contrib/version") + "\n")
+
+    before = fresh.files()
+    shutil.copy(tarball, fresh.root("/tmp/static.tar.gz"))
+    fresh.run("tar", "-xzf", "/tmp/static.tar.gz", "-C", "/")
+    fresh.run("rm", "/tmp/static.tar.gz")
+    hello(net, fresh)
+    added = fresh.files() - before
+    assert added <= {"/" + name for name in names}
+    fresh.run("rm", "-r", *sorted(added), check=False)
+    assert fresh.files() == before
 
 
 def test_readme(source, fresh):
