@@ -7,15 +7,22 @@ endif
 
 CC	?= cc
 CFLAGS	?= -O2 -g
+# Where to, by the names of the GNU coding standards; DESTDIR before all of them
 prefix	?= /usr/local
-bindir	?= $(prefix)/bin
-mandir	?= $(prefix)/share/man
-docdir	?= $(prefix)/share/doc/passt
-libexecdir ?= $(prefix)/libexec
+exec_prefix ?= $(prefix)
+bindir	?= $(exec_prefix)/bin
+libexecdir ?= $(exec_prefix)/libexec
+datarootdir ?= $(prefix)/share
+datadir	?= $(datarootdir)
+mandir	?= $(datarootdir)/man
+docdir	?= $(datarootdir)/doc/passt
 unitdir	?= $(prefix)/lib/systemd/user
-datadir	?= $(prefix)/share
-bashcompdir ?= $(prefix)/share/bash-completion/completions
-zshcompdir ?= $(prefix)/share/zsh/site-functions
+bashcompdir ?= $(datarootdir)/bash-completion/completions
+zshcompdir ?= $(datarootdir)/zsh/site-functions
+INSTALL	?= install
+INSTALL_PROGRAM ?= $(INSTALL) -m 755
+INSTALL_SCRIPT ?= $(INSTALL) -m 755
+INSTALL_DATA ?= $(INSTALL) -m 644
 
 # SANITIZE=1 adds address and undefined behaviour checks. Objects of every
 # compiler and flavour live apart, so that none has to be cleaned for another.
@@ -95,8 +102,8 @@ SMALL	:= $(patsubst %.c,$(O)/%.o,$(wildcard conf*.c conf/*.c nl/*.c pasta*.c) \
 	     lib/log.c)
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
-.PHONY: all static failpoints failpoints-bin install uninstall clean check \
-	check-fast check-long unit lint format fuzz fuzz-seeds fuzz-run
+.PHONY: all static failpoints failpoints-bin install install-strip uninstall \
+	clean check check-fast check-long unit lint format fuzz fuzz-seeds fuzz-run
 all: $(BINS)
 
 # Whatever was built last, of any flavour, and however old it is
@@ -238,31 +245,35 @@ format:
 # The replacement of slirp4netns is for those who put it into their PATH under
 # that name, so it is not in bindir
 install: all $(COMPS)
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 \
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 \
 		$(DESTDIR)$(docdir) $(DESTDIR)$(bashcompdir) \
 		$(DESTDIR)$(zshcompdir) $(DESTDIR)$(libexecdir)/passt \
 		$(DESTDIR)$(unitdir)
-	install -m 755 passt qrap $(DESTDIR)$(bindir)/
+	$(INSTALL_PROGRAM) passt qrap $(DESTDIR)$(bindir)/
 	ln -sf passt $(DESTDIR)$(bindir)/pasta
-	install -m 755 contrib/slirp4netns $(DESTDIR)$(libexecdir)/passt/
-	install -m 644 $(MANS) $(DESTDIR)$(mandir)/man1/
+	$(INSTALL_SCRIPT) contrib/slirp4netns $(DESTDIR)$(libexecdir)/passt/
+	$(INSTALL_DATA) $(MANS) $(DESTDIR)$(mandir)/man1/
 	ln -sf passt.1 $(DESTDIR)$(mandir)/man1/pasta.1
-	install -m 644 $(DOCS) $(DESTDIR)$(docdir)/
-	install -m 644 $(O)/completion/passt $(DESTDIR)$(bashcompdir)/
+	$(INSTALL_DATA) $(DOCS) $(DESTDIR)$(docdir)/
+	$(INSTALL_DATA) $(O)/completion/passt $(DESTDIR)$(bashcompdir)/
 	ln -sf passt $(DESTDIR)$(bashcompdir)/pasta
-	install -m 644 $(O)/completion/_passt $(DESTDIR)$(zshcompdir)/
+	$(INSTALL_DATA) $(O)/completion/_passt $(DESTDIR)$(zshcompdir)/
 	sed 's,/usr/bin/,$(bindir)/,' contrib/systemd/passt@.service \
 		>$(DESTDIR)$(unitdir)/passt@.service
 	chmod 644 $(DESTDIR)$(unitdir)/passt@.service
 	for f in $(PROFILES:contrib/%=%); do \
-		install -D -m 644 contrib/$$f \
+		$(INSTALL) -D -m 644 contrib/$$f \
 			$(DESTDIR)$(datadir)/passt/$$f || exit 1; \
 	done
 
+install-strip:
+	$(MAKE) INSTALL_PROGRAM='$(INSTALL_PROGRAM) -s' install
+
 uninstall:
-	cd $(DESTDIR)$(bindir) && rm -f $(BINS)
-	cd $(DESTDIR)$(mandir)/man1 && rm -f $(MANS) pasta.1
-	rm -f $(DESTDIR)$(bashcompdir)/passt $(DESTDIR)$(bashcompdir)/pasta \
+	rm -f $(BINS:%=$(DESTDIR)$(bindir)/%) \
+		$(MANS:%=$(DESTDIR)$(mandir)/man1/%) \
+		$(DESTDIR)$(mandir)/man1/pasta.1 \
+		$(DESTDIR)$(bashcompdir)/passt $(DESTDIR)$(bashcompdir)/pasta \
 		$(DESTDIR)$(zshcompdir)/_passt $(DESTDIR)$(unitdir)/passt@.service
 	rm -rf $(DESTDIR)$(docdir) $(DESTDIR)$(libexecdir)/passt \
 		$(DESTDIR)$(datadir)/passt
