@@ -9,7 +9,8 @@ import os
 import subprocess
 
 from daemon import TOP
-from procs import children, run_checked, wait_for
+from procs import (alive, children, cmdline, descendants, run_checked,
+                   wait_for)
 
 CALLERS = os.path.join(TOP, "test", "callers")
 TREE = os.environ.get("CALLERS_TREE", "/var/tmp/passt-callers-tree")
@@ -50,6 +51,13 @@ class Tree:
                         self.root("/tmp")], check=True,
                        env={**os.environ,
                             "BUSYBOX": TREE + "/usr/bin/busybox"})
+
+    def passts(self, word):
+        """PIDs, as seen from here, of the passt processes in here with this
+        word in their command line."""
+        return [pid for pid in descendants(self.proc.pid)
+                if cmdline(pid)[:1] == ["passt"] and alive(pid) and
+                word in " ".join(cmdline(pid))]
 
     def close(self):
         """End it, at once."""

@@ -184,6 +184,18 @@ def tell(where, name, fam, secs, nbytes, arrived, box):
     return frames, lost
 
 
+def endure(wire, where, d, net, fam, wire_box):
+    """TCP both ways and datagrams over a bad wire: all of the bytes arrive,
+    and as many of the datagrams as the wire lets pass."""
+    nbytes = form(wire[2], wire[3]) * MIB
+    secs = both_ways(d.ns, net.far, fam, net.port(), nbytes)
+    arrived = datagrams(d.ns, net.far, fam, net.port(), 1000)
+    assert d.running()
+    frames, lost = tell(where, wire[0], fam, secs, nbytes, arrived, wire_box)
+    assert bool(lost) == ("-l" in wire[1]) and frames > nbytes // 1500
+    assert arrived > 900 if lost else arrived == 1000
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("wire", WIRES, ids=lambda w: w[0].replace(" ", "-"))
 @pytest.mark.parametrize("name, fam", [("pasta", V4), ("passt", V6)],
@@ -192,14 +204,7 @@ def test_guest_side(behind, net, name, fam, wire):
     """A bad wire between the guest and us: our TCP has to make up for it."""
     b = behind(name, wire[1])
     b.run("ping", "-n", "-c", "20", "-i", "0.01", "-W", "10", fam.far)
-    nbytes = form(wire[2], wire[3]) * MIB
-    secs = both_ways(b.ns, net.far, fam, net.port(), nbytes)
-    arrived = datagrams(b.ns, net.far, fam, net.port(), 1000)
-    assert b.running()
-    frames, lost = tell("guest side, " + name, wire[0], fam, secs, nbytes,
-                        arrived, b.box)
-    assert bool(lost) == ("-l" in wire[1]) and frames > nbytes // 1500
-    assert arrived > 900 if lost else arrived == 1000
+    endure(wire, "guest side, " + name, b, net, fam, b.box)
 
 
 @pytest.mark.long
@@ -212,14 +217,7 @@ def test_host_side(start, procs, box, name, fam, wire):
     net = WiredNetwork(procs, box, wire[1])
     try:
         d = start[name](*STATS, where=net.host)
-        nbytes = form(wire[2], wire[3]) * MIB
-        secs = both_ways(d.ns, net.far, fam, net.port(), nbytes)
-        arrived = datagrams(d.ns, net.far, fam, net.port(), 1000)
-        assert d.running()
-        frames, lost = tell("host side, " + name, wire[0], fam, secs, nbytes,
-                            arrived, net.box)
-        assert bool(lost) == ("-l" in wire[1]) and frames > nbytes // 1500
-        assert arrived > 900 if lost else arrived == 1000
+        endure(wire, "host side, " + name, d, net, fam, net.box)
     finally:
         net.delete()
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A guest without a machine, for tests of TCP: segments in, segments out */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -20,6 +21,7 @@
 #include "test/fake/tcp_env.h"
 
 struct tcp_env env;
+uint8_t env_pattern[ENV_PATTERN_LEN];
 
 #define BATCH_MAX TAP_RX_MAX
 static struct packet packets[BATCH_MAX];
@@ -53,6 +55,8 @@ static void run(const char *cmd)
 
 int tcp_env_start(void **state)
 {
+	size_t i;
+
 	(void)state;
 	if (geteuid())
 		assert_int_equal(unshare(CLONE_NEWUSER), 0);
@@ -74,7 +78,22 @@ int tcp_env_start(void **state)
 	run("ip -6 route add " HOLE6 " dev hole src " HOST6);
 	run("ip -6 route add unreachable " UNREACH6);
 	run("ip -6 route add prohibit " PROHIBIT6);
+
+	for (i = 0; i < sizeof(env_pattern); i++)
+		env_pattern[i] = (uint8_t)(i * 7 + i / 251);
 	return 0;
+}
+
+unsigned env_open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
 }
 
 static void set_guest(void)

@@ -101,6 +101,13 @@ struct env_rx {
 int tcp_env_start(void **state);
 int tcp_env_reset(void **state);
 
+/* Bytes to send that tell where they belong; there after tcp_env_start() */
+#define ENV_PATTERN_LEN (1U << 23)
+extern uint8_t env_pattern[ENV_PATTERN_LEN];
+
+/* Descriptors this process has open, as a number to compare with another one */
+unsigned env_open_fds(void);
+
 /* Address from text */
 union inany_addr env_addr(const char *text);
 

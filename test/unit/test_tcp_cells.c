@@ -490,18 +490,6 @@ static void act(const struct row *r)
 	env_turns();
 }
 
-static unsigned open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 /* Whatever is left ends with one exact RST */
 static void end(void)
 {
@@ -526,7 +514,7 @@ static void one_cell(const struct row *r, enum state s)
 	int fd;
 
 	tcp_env_reset(NULL);
-	fds = open_fds();
+	fds = env_open_fds();
 	enter(s);
 	act(r);
 	while (env_get(&rx) && p < got + 8)
@@ -546,9 +534,9 @@ static void one_cell(const struct row *r, enum state s)
 	if (c.fd >= 0)
 		close(c.fd);
 	tcp_env_reset(NULL); /* closes what was forwarded */
-	if (open_fds() != fds)
+	if (env_open_fds() != fds)
 		fail_msg("%s in %s: %u descriptors, %u before", r->name,
-			 names[s], open_fds(), fds);
+			 names[s], env_open_fds(), fds);
 }
 
 static void test_cells(void **state)

@@ -12,20 +12,9 @@
 
 #include "test/fake/tcp_env.h"
 
-static uint8_t pattern[1 << 20];
-
-static int start(void **state)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(pattern); i++)
-		pattern[i] = (uint8_t)(i * 7 + i / 251);
-	return tcp_env_start(state);
-}
-
 static void peer_sends(const struct env_conn *c, size_t off, size_t len)
 {
-	assert_int_equal(send(c->fd, pattern + off, len, 0), (ssize_t)len);
+	assert_int_equal(send(c->fd, env_pattern + off, len, 0), (ssize_t)len);
 }
 
 /* Reset from the peer */
@@ -193,7 +182,7 @@ static void fin_after(unsigned acked, bool rto, unsigned acked2, bool peek_off)
 	/* What is repeated begins there, and is the very same */
 	env_want(&c, &rx);
 	assert_int_equal(rx.seq, base + acked);
-	assert_memory_equal(rx.data, pattern + acked, rx.len);
+	assert_memory_equal(rx.data, env_pattern + acked, rx.len);
 	at = rx.seq + (uint32_t)rx.len;
 	assert_int_equal(!!(rx.flags & TH_FIN), acked == 3000);
 	env_ack(&c, base + (acked2 > acked ? acked2 : acked));
@@ -204,7 +193,8 @@ static void fin_after(unsigned acked, bool rto, unsigned acked2, bool peek_off)
 		assert_true(rx.seq - base + rx.len <= 3000);
 		if (rx.flags & TH_FIN)
 			assert_int_equal(rx.seq + rx.len, base + 3000);
-		assert_memory_equal(rx.data, pattern + (rx.seq - base), rx.len);
+		assert_memory_equal(rx.data, env_pattern + (rx.seq - base),
+				    rx.len);
 		at = rx.seq + (uint32_t)rx.len + !!(rx.flags & TH_FIN);
 		if ((int32_t)(at - c.rcv) > 0 && rx.seq == c.rcv)
 			env_ack(&c, at);
@@ -363,7 +353,8 @@ static void rst_behind_data(bool guest_sends, bool peek_off)
 		assert_false(rx.flags & TH_RST);
 		assert_int_equal(rx.seq, c.rcv);
 		assert_int_equal(rx.len, 1000);
-		assert_memory_equal(rx.data, pattern + (rx.seq - base), 1000);
+		assert_memory_equal(rx.data, env_pattern + (rx.seq - base),
+				    1000);
 		c.rcv += 1000;
 	}
 	env_ack(&c, c.rcv);
@@ -555,5 +546,5 @@ int main(void)
 		T(test_last_ack_lost), T(test_flow_close),
 	};
 
-	return cmocka_run_group_tests(tests, start, NULL);
+	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
 }

@@ -12,16 +12,7 @@
 
 #include "test/fake/tcp_env.h"
 
-static uint8_t pattern[1 << 23], got[1 << 23];
-
-static int start(void **state)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(pattern); i++)
-		pattern[i] = (uint8_t)(i * 7 + i / 251);
-	return tcp_env_start(state);
-}
+static uint8_t got[ENV_PATTERN_LEN];
 
 /* Bytes in the queue of our socket: not yet acknowledged by the guest */
 static int queued(void)
@@ -54,7 +45,7 @@ static void guest_reads(struct env_conn *c, size_t len)
 		n += rx.len;
 		env_ack(c, rx.seq + (uint32_t)rx.len);
 	}
-	assert_memory_equal(got, pattern, len);
+	assert_memory_equal(got, env_pattern, len);
 }
 
 /* Segments, what is acknowledged leaves the queue, and nothing else */
@@ -67,14 +58,14 @@ static void to_guest(const char *peer)
 
 	env_open(&c, peer, 1000, 7, 1000);
 	una = c.rcv;
-	peer_sends(&c, pattern, 2500);
+	peer_sends(&c, env_pattern, 2500);
 	for (i = 0; i < 3; i++) {
 		env_want(&c, &rx);
 		assert_int_equal(rx.seq, una + i * 1000);
 		assert_int_equal(rx.ack, c.snd);
 		assert_int_equal(rx.len, i < 2 ? 1000 : 500);
 		assert_int_equal(rx.flags, TH_ACK | (i < 2 ? 0 : TH_PUSH));
-		assert_memory_equal(rx.data, pattern + i * 1000, rx.len);
+		assert_memory_equal(rx.data, env_pattern + i * 1000, rx.len);
 	}
 	env_want_none();
 	assert_int_equal(queued(), 2500);
@@ -87,7 +78,7 @@ static void to_guest(const char *peer)
 	env_ack(&c, una + 2501); /* of what was never sent */
 	assert_int_equal(queued(), 800);
 	env_want_bare(&c, TH_ACK, una + 2500, c.snd, NULL);
-	peer_sends(&c, pattern, 10);
+	peer_sends(&c, env_pattern, 10);
 	env_want(&c, &rx);
 	assert_int_equal(rx.seq, una + 2500);
 	assert_int_equal(rx.len, 10);
@@ -125,7 +116,7 @@ static void test_bulk_to_guest(void **state)
 		{ 1500, 88, 65160, true },     { 1280, 1240, 0, true },
 		{ 65520, 65480, 65480, true },
 	};
-	const size_t len = sizeof(pattern) / 2;
+	const size_t len = sizeof(env_pattern) / 2;
 	unsigned i;
 
 	for (i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
@@ -145,7 +136,7 @@ static void test_bulk_to_guest(void **state)
 			struct env_rx rx;
 			ssize_t n;
 
-			n = send(c.fd, pattern + sent, len - sent, 0);
+			n = send(c.fd, env_pattern + sent, len - sent, 0);
 			sent += n > 0 ? (size_t)n : 0;
 			if (!env_get(&rx)) {
 				env_wait();
@@ -156,7 +147,8 @@ static void test_bulk_to_guest(void **state)
 			assert_int_equal(rx.seq, c.rcv);
 			taken = rx.seq - first;
 			assert_true(taken + rx.len <= sent);
-			assert_memory_equal(rx.data, pattern + taken, rx.len);
+			assert_memory_equal(rx.data, env_pattern + taken,
+					    rx.len);
 			taken += rx.len;
 			c.rcv += (uint32_t)rx.len;
 			if (!rx.gso_size) {
@@ -260,9 +252,9 @@ static void test_order(void **state)
 		tcp_env_reset(state);
 		env_open(&c, i % 2 ? PEER6 : PEER4, 1460, 7, 1000);
 		/* something for the old ones to be */
-		env_data(&c, TH_ACK, pattern, 100);
+		env_data(&c, TH_ACK, env_pattern, 100);
 		base = c.snd;
-		env_peer_reads(c.fd, pattern, 100);
+		env_peer_reads(c.fd, env_pattern, 100);
 		env_turns();
 		env_drop();
 		for (j = 0; j < rows[i].n; j++)
@@ -271,12 +263,12 @@ static void test_order(void **state)
 				.ack = c.rcv,
 				.wnd = 1000,
 				.flags = TH_ACK,
-				.data = pattern + 100 +
+				.data = env_pattern + 100 +
 					(int)rows[i].seg[j].off % 100000,
 				.len = rows[i].seg[j].len
 			};
 		if (rows[i].seg[0].off > 100000)
-			tx[0].data = pattern +
+			tx[0].data = env_pattern +
 				     (rows[i].seg[0].off == -10U ? 90 : 0);
 		env_send(&c, tx, rows[i].n);
 		c.snd = base + rows[i].taken;
@@ -288,7 +280,7 @@ static void test_order(void **state)
 		}
 		if (j != rows[i].acks)
 			fail_msg("%s: %u ACKs", rows[i].name, j);
-		env_peer_reads(c.fd, pattern + 100, rows[i].taken);
+		env_peer_reads(c.fd, env_pattern + 100, rows[i].taken);
 		close(c.fd);
 	}
 }
@@ -302,7 +294,7 @@ static void test_window_edge(void **state)
 
 	(void)state;
 	env_open(&c, PEER4, 1460, 0, 3000);
-	peer_sends(&c, pattern, 10000);
+	peer_sends(&c, env_pattern, 10000);
 	for (env_wait(); env_get(&rx); sum += rx.len)
 		assert_int_equal(rx.seq, c.rcv + sum);
 	assert_int_equal(sum, 3000);
@@ -332,7 +324,7 @@ static void test_zero_window(void **state)
 
 	(void)state;
 	env_open(&c, PEER4, 1460, 0, 1000);
-	peer_sends(&c, pattern, 3000);
+	peer_sends(&c, env_pattern, 3000);
 	env_want(&c, &rx);
 	assert_int_equal(rx.len, 1000);
 	c.wnd = 0;
@@ -354,7 +346,7 @@ static void test_zero_window(void **state)
 	env_ack(&c, c.rcv);
 	env_want(&c, &rx);
 	assert_int_equal(rx.seq, c.rcv);
-	assert_memory_equal(rx.data, pattern + 1000, rx.len);
+	assert_memory_equal(rx.data, env_pattern + 1000, rx.len);
 	assert_int_equal(env.tcp.stats.retransmit, 0);
 	close(c.fd);
 }
@@ -367,7 +359,7 @@ static void test_zero_window_dead(void **state)
 
 	(void)state;
 	env_open(&c, PEER4, 1460, 0, 1000);
-	peer_sends(&c, pattern, 3000);
+	peer_sends(&c, env_pattern, 3000);
 	env_want(&c, &rx);
 	c.wnd = 0;
 	env_ack(&c, c.rcv + 1000);
@@ -387,7 +379,7 @@ static size_t usable(const struct env_conn *c, uint32_t edge)
  */
 static void stalled_reader(const char *peer, unsigned mss)
 {
-	size_t sent = 0, len = sizeof(pattern), read = 0;
+	size_t sent = 0, len = sizeof(env_pattern), read = 0;
 	union epoll_ref ref = { .type = EPOLL_TCP };
 	struct env_conn c;
 	struct env_rx rx;
@@ -401,7 +393,7 @@ static void stalled_reader(const char *peer, unsigned mss)
 
 		if (part > len - sent)
 			part = len - sent;
-		env_data(&c, TH_ACK, pattern + sent, part);
+		env_data(&c, TH_ACK, env_pattern + sent, part);
 		sent += part;
 		env_turns();
 		while (env_get(&rx)) {
@@ -428,7 +420,7 @@ static void stalled_reader(const char *peer, unsigned mss)
 		read += (size_t)n;
 	}
 	assert_int_equal(read, sent);
-	assert_memory_equal(got, pattern, sent);
+	assert_memory_equal(got, env_pattern, sent);
 	for (edge = c.snd; (int32_t)(edge - c.snd) < 10000;) {
 		env_want(&c, &rx);
 		edge = rx.ack + env_window(&c, &rx);
@@ -492,7 +484,7 @@ static void test_partial_send(void **state)
 						 .ack = c.rcv,
 						 .wnd = 1000,
 						 .flags = TH_ACK,
-						 .data = pattern +
+						 .data = env_pattern +
 							 off % 4000000,
 						 .len = 60000 };
 		}
@@ -559,12 +551,12 @@ static void test_dialogue(void **state)
 	env_open(&c, PEER6, 1460, 7, 1000);
 	env_data(&c, TH_ACK | TH_PUSH, "a", 1); /* who knows what follows? */
 	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
-	peer_sends(&c, pattern, 10);
+	peer_sends(&c, env_pattern, 10);
 	guest_reads(&c, 10);
 	for (i = 0; i < 3; i++) {
 		env_data(&c, TH_ACK | TH_PUSH, "b", 1);
 		env_want_none();
-		peer_sends(&c, pattern, 10);
+		peer_sends(&c, env_pattern, 10);
 		env_want(&c, &rx);
 		assert_int_equal(rx.ack, c.snd);
 		assert_int_equal(rx.len, 10);
@@ -600,7 +592,7 @@ static void test_dialogue_lost(void **state)
 	env_open(&c, PEER4, 1460, 7, 1000);
 	env_data(&c, TH_ACK | TH_PUSH, "a", 1);
 	env_drop();
-	peer_sends(&c, pattern, 10);
+	peer_sends(&c, env_pattern, 10);
 	guest_reads(&c, 10);
 	again = (struct env_tx){ .seq = c.snd,
 				 .ack = c.rcv,
@@ -628,7 +620,7 @@ static void test_blocked(void **state)
 	(void)state;
 	env_open(&c, PEER4, 1000, 7, 1000);
 	tap_mem.blocked = true;
-	peer_sends(&c, pattern, 5000);
+	peer_sends(&c, env_pattern, 5000);
 	env_turns();
 	env_data(&c, TH_ACK, "hello", 5);
 	env_turns();
@@ -651,7 +643,7 @@ static void test_blocked(void **state)
 
 	/* blocked again when called: waits again */
 	tap_mem.blocked = true;
-	peer_sends(&c, pattern, 2000);
+	peer_sends(&c, env_pattern, 2000);
 	env_turns();
 	tcp_tap_ready(&env.tcp);
 	env_turns();
@@ -671,14 +663,14 @@ static void urgent(const char *peer)
 	unsigned i;
 
 	env_open(&c, peer, 1000, 7, 1000);
-	peer_sends(&c, pattern, 100);
-	assert_int_equal(send(c.fd, pattern + 100, 1, MSG_OOB), 1);
-	peer_sends(&c, pattern + 101, 199);
+	peer_sends(&c, env_pattern, 100);
+	assert_int_equal(send(c.fd, env_pattern + 100, 1, MSG_OOB), 1);
+	peer_sends(&c, env_pattern + 101, 199);
 	guest_reads(&c, 300);
 	assert_int_equal(queued(), 0);
 	for (i = 0; i < 20; i++)
 		assert_int_equal(
-			send(c.fd, pattern + i, 1, i % 3 ? 0 : MSG_OOB), 1);
+			send(c.fd, env_pattern + i, 1, i % 3 ? 0 : MSG_OOB), 1);
 	shutdown(c.fd, SHUT_WR);
 	guest_reads(&c, 20);
 	env_want_bare(&c, TH_FIN | TH_ACK, c.rcv, c.snd, NULL);
@@ -728,5 +720,5 @@ int main(void)
 		T(test_urgent),           T(test_old_window),
 	};
 
-	return cmocka_run_group_tests(tests, start, NULL);
+	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
 }

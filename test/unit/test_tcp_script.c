@@ -807,18 +807,6 @@ struct script_case {
 static struct script_case cases[FILES_MAX * 2];
 static struct CMUnitTest tests[FILES_MAX * 2];
 
-static unsigned open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 /* All of a script; afterwards no flow and no descriptor may be left behind */
 static void run_script(void **state)
 {
@@ -828,7 +816,7 @@ static void run_script(void **state)
 	unsigned fds;
 
 	tcp_env_reset(NULL);
-	fds = open_fds();
+	fds = env_open_fds();
 	s = (struct script){
 		.v6 = sc->v6, .listener = -1, .fd = -1, .win = 65535
 	};
@@ -852,8 +840,9 @@ static void run_script(void **state)
 	flow_run_deferred(&env.flows);
 	assert_int_equal(env.flows.used, 0);
 	fwd_close(&env.fwd);
-	if (open_fds() != fds)
-		fail_line("%u descriptors before, %u after", fds, open_fds());
+	if (env_open_fds() != fds)
+		fail_line("%u descriptors before, %u after", fds,
+			  env_open_fds());
 }
 
 static int by_name(const void *a, const void *b)

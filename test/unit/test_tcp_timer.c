@@ -12,20 +12,9 @@
 
 #include "test/fake/tcp_env.h"
 
-static uint8_t pattern[1 << 20];
-
-static int start(void **state)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(pattern); i++)
-		pattern[i] = (uint8_t)(i * 7 + i / 251);
-	return tcp_env_start(state);
-}
-
 static void peer_sends(const struct env_conn *c, size_t off, size_t len)
 {
-	assert_int_equal(send(c->fd, pattern + off, len, 0), (ssize_t)len);
+	assert_int_equal(send(c->fd, env_pattern + off, len, 0), (ssize_t)len);
 	env_wait();
 	env_turns();
 }
@@ -174,8 +163,8 @@ static void rto_recovers(const char *peer)
 		env_turns();
 		while (env_get(&rx)) {
 			assert_int_equal(rx.seq, c.rcv);
-			assert_memory_equal(rx.data, pattern + rx.seq - first,
-					    rx.len);
+			assert_memory_equal(
+				rx.data, env_pattern + rx.seq - first, rx.len);
 			c.rcv += (uint32_t)rx.len;
 		}
 		assert_int_not_equal(before, c.rcv);
@@ -219,7 +208,7 @@ static void test_rto_spurious(void **state)
 	env_want(&c, &rx);
 	assert_int_equal(rx.seq, c.rcv);
 	assert_int_equal(rx.len, 10);
-	assert_memory_equal(rx.data, pattern, 10);
+	assert_memory_equal(rx.data, env_pattern, 10);
 	env_sleep(300);
 	env_want_none();
 	close(c.fd);
@@ -266,7 +255,7 @@ static void test_fast_retransmit(void **state)
 	env_want(&c, &rx);
 	assert_int_equal(rx.seq, c.rcv);
 	assert_int_equal(rx.len, 1000);
-	assert_memory_equal(rx.data, pattern, 1000);
+	assert_memory_equal(rx.data, env_pattern, 1000);
 	env_want_none();
 	env_ack(&c, c.rcv);
 	env_ack(&c, c.rcv);
@@ -373,7 +362,7 @@ static void holes(const char *peer, uint32_t lost)
 		i = (rx.seq - base) / 1000;
 		assert_true(i < n);
 		assert_int_equal((rx.seq - base) % 1000, 0);
-		assert_memory_equal(rx.data, pattern + i * 1000, rx.len);
+		assert_memory_equal(rx.data, env_pattern + i * 1000, rx.len);
 		have[i] = true;
 		while (next < n && have[next])
 			next++;
@@ -492,7 +481,7 @@ static void test_keepalive_mirrored(void **state)
 	env_want_bare(&c, TH_ACK, c.rcv, c.snd, NULL);
 	env_want_none();
 	assert_int_equal(env.tcp.stats.keepalives, 2);
-	assert_int_equal(recv(c.fd, pattern, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(recv(c.fd, env_pattern, 1, MSG_DONTWAIT), -1);
 	close(c.fd);
 }
 
@@ -590,5 +579,5 @@ int main(void)
 		T(test_deadlines_change),
 	};
 
-	return cmocka_run_group_tests(tests, start, NULL);
+	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
 }

@@ -103,10 +103,7 @@ class Libvirt:
 
     def passts(self, name):
         """PIDs of the passt processes of a domain, as seen from here."""
-        word = "-%s-net" % name
-        return [pid for pid in descendants(self.tree.proc.pid)
-                if cmdline(pid)[:1] == ["passt"] and alive(pid) and
-                word in " ".join(cmdline(pid))]
+        return self.tree.passts("-%s-net" % name)
 
     def close(self):
         if self.tree:

@@ -13,7 +13,7 @@ import pytest
 
 from callers import ENV, Tree
 from doc import block
-from procs import Procs, alive, children, cmdline, descendants, wait_for
+from procs import Procs, alive, children, cmdline, wait_for
 from topology import FAMILIES, V4, V6
 from vm import Guest, machine_args
 
@@ -88,9 +88,7 @@ class Machine:
 
     def passt(self, word):
         """PID of the one passt with this word in its command line."""
-        found = [p for p in descendants(self.tree.proc.pid)
-                 if cmdline(p)[:1] == ["passt"] and alive(p) and
-                 any(word in a for a in cmdline(p))]
+        found = self.tree.passts(word)
         return found[0] if len(found) == 1 else None
 
     def close(self):
