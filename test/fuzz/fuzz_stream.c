@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "test/fake/tap_loop.h"
 #include "test/fuzz/fuzz.h"
 #include "wire/stream.h"
 
@@ -51,29 +52,10 @@ static void on_link(void *ctx, bool up)
 	(void)up;
 }
 
-static void on_event(void *ctx, union epoll_ref ref, uint32_t events)
-{
-	(void)ctx;
-	(void)ref;
-	tap_stream_ops.event(&tap, events);
-}
-
-static void on_timer(void *ctx, struct wtimer *t)
-{
-	(void)ctx;
-	(void)t;
-}
-
-static void on_turn(void *ctx)
-{
-	(void)ctx;
-	tap_flush(&tap);
-}
-
 static const struct loop_handler handlers[EPOLL_TYPES] = {
-	[EPOLL_TAP] = { "tap", on_event, NULL },
+	[EPOLL_TAP] = { "tap", tap_loop_event, &tap },
 };
-static const struct loop_hooks hooks = { on_timer, on_turn, NULL };
+static const struct loop_hooks hooks = { tap_loop_timer, tap_loop_turn, &tap };
 
 /* What is to be made of the input. Return: is the link to live? */
 static bool expect(const uint8_t *data, size_t size)

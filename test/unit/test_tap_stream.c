@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "test/fake/tap_loop.h"
 #include "test/unit/packet.h"
 #include "test/fuzz/seed.h"
 
@@ -66,13 +67,6 @@ static void on_ready(void *ctx)
 		fill();
 }
 
-static void on_event(void *ctx, union epoll_ref ref, uint32_t events)
-{
-	(void)ctx;
-	(void)ref;
-	tap_stream_ops.event(&tap, events);
-}
-
 static void on_accept(void *ctx, union epoll_ref ref, uint32_t events)
 {
 	(void)ctx;
@@ -80,23 +74,11 @@ static void on_accept(void *ctx, union epoll_ref ref, uint32_t events)
 	tap_stream_ops.accept(&tap, events);
 }
 
-static void on_timer(void *ctx, struct wtimer *t)
-{
-	(void)ctx;
-	(void)t;
-}
-
-static void on_turn(void *ctx)
-{
-	(void)ctx;
-	tap_flush(&tap);
-}
-
 static const struct loop_handler handlers[EPOLL_TYPES] = {
-	[EPOLL_TAP] = { "tap", on_event, NULL },
+	[EPOLL_TAP] = { "tap", tap_loop_event, &tap },
 	[EPOLL_TAP_LISTEN] = { "listen", on_accept, NULL },
 };
-static const struct loop_hooks hooks = { on_timer, on_turn, NULL };
+static const struct loop_hooks hooks = { tap_loop_timer, tap_loop_turn, &tap };
 
 static int peer = -1;
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/fdio.h"
+#include "test/fake/tap_loop.h"
 #include "test/unit/packet.h"
 
 #ifndef UDP_SEGMENT
@@ -88,29 +89,10 @@ static void on_input(void *ctx, const struct tap_rx *rx, unsigned n)
 		on_frame(&rx[i]);
 }
 
-static void on_event(void *ctx, union epoll_ref ref, uint32_t events)
-{
-	(void)ctx;
-	(void)ref;
-	tap_tun_ops.event(&tap, events);
-}
-
-static void on_timer(void *ctx, struct wtimer *t)
-{
-	(void)ctx;
-	(void)t;
-}
-
-static void on_turn(void *ctx)
-{
-	(void)ctx;
-	tap_flush(&tap);
-}
-
 static const struct loop_handler handlers[EPOLL_TYPES] = {
-	[EPOLL_TAP] = { "tap", on_event, NULL },
+	[EPOLL_TAP] = { "tap", tap_loop_event, &tap },
 };
-static const struct loop_hooks hooks = { on_timer, on_turn, NULL };
+static const struct loop_hooks hooks = { tap_loop_timer, tap_loop_turn, &tap };
 
 static void run(const char *command)
 {

@@ -13,28 +13,7 @@
 #include <cmocka.h>
 
 #include "fwd/listen.h"
-#include "pcap.h"
-#include "test/fake/udp_env.h"
-
-/* The module under test captures nothing */
-void pcap_write(struct pcap *p, const struct iovec *iov, size_t cnt, size_t len)
-{
-	(void)p, (void)iov, (void)cnt, (void)len;
-}
-
-int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
-{
-	return udp_env_netns_call(ns, fn, arg);
-}
-
-static uint8_t big[65536], got[65536];
-
-static void assert_addr(const union inany_addr *a, const char *text)
-{
-	char buf[INANY_STRLEN];
-
-	assert_string_equal(inany_ntop(a, buf), text);
-}
+#include "test/unit/udp.h"
 
 /* There and back, ports kept, addresses as the guest wrote them */
 static void there_and_back(const char *peer, const char *guest)
