@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Links, addresses, routes, neighbours (rtnetlink(7)) and sockets (sock_diag(7))
- * of a network namespace
+/* Links, addresses, routes (rtnetlink(7)), sockets (sock_diag(7)) of a network
+ * namespace
  */
 #ifndef NL_H
 #define NL_H
@@ -45,14 +45,6 @@ struct nl_addr {
 	uint32_t flags;     /* IFA_F_... */
 	uint8_t prefix_len; /* bits, 0..32 or 0..128 */
 	uint8_t scope;      /* RT_SCOPE_... */
-};
-
-/* One entry of the neighbour table */
-struct nl_neigh {
-	union inany_addr addr;
-	int ifi;
-	bool usable; /* MAC known and not found wrong; false if it is gone */
-	uint8_t mac[NL_MAC_LEN];
 };
 
 /* What came of copying a set of addresses or routes */
@@ -158,16 +150,6 @@ int nl_addr_best(struct nl_sock *nl, int ifi, sa_family_t af,
 		 struct nl_addr *best);
 
 /**
- * nl_addr_linklocal() - The IPv6 link-local address of an interface
- * @nl:		Socket
- * @ifi:	Interface index
- * @addr:	Filled
- *
- * Return: 0, -EADDRNOTAVAIL if there is none, or another -errno
- */
-int nl_addr_linklocal(struct nl_sock *nl, int ifi, union inany_addr *addr);
-
-/**
  * nl_addr_add() - Give an address to an interface, usable at once
  * @nl:		Socket
  * @ifi:	Interface index
@@ -181,19 +163,6 @@ int nl_addr_linklocal(struct nl_sock *nl, int ifi, union inany_addr *addr);
  */
 int nl_addr_add(struct nl_sock *nl, int ifi, const union inany_addr *addr,
 		unsigned prefix_len);
-
-/**
- * nl_addr_nodad() - End duplicate address detection on an interface
- * @nl:		Socket
- * @ifi:	Interface index
- *
- * For link-local addresses the kernel makes when a link with carrier goes up.
- * It may take a moment to do so: where that matters, have it make none (see
- * nl_link_set_addrgen()) and add one.
- *
- * Return: addresses marked, or -errno
- */
-int nl_addr_nodad(struct nl_sock *nl, int ifi);
 
 /**
  * nl_addr_copy() - Give an interface the addresses of another one
@@ -298,56 +267,6 @@ int nl_route_add(struct nl_sock *nl, int ifi, sa_family_t af,
  */
 int nl_route_copy(struct nl_sock *src, int src_ifi, struct nl_sock *dst,
 		  int dst_ifi, sa_family_t af, struct nl_copy *res);
-
-/*
- * Neighbours
- */
-
-/* Told of each neighbour; @arg as given with it */
-typedef void nl_neigh_fn(void *arg, const struct nl_neigh *neigh);
-
-/**
- * nl_neigh_get() - MAC address of a neighbour
- * @nl:		Socket
- * @ifi:	Interface index
- * @addr:	Address of the neighbour
- * @mac:	Filled
- *
- * Return: 0, -ENOENT if it is not known, or another -errno
- */
-int nl_neigh_get(struct nl_sock *nl, int ifi, const union inany_addr *addr,
-		 uint8_t *mac);
-
-/**
- * nl_neigh_list() - Tell of all neighbours there are now
- * @nl:		Socket, not one from nl_neigh_watch()
- * @fn:		Called for each with a usable MAC, may use @nl
- * @arg:	For @fn
- *
- * Return: 0, or -errno
- */
-int nl_neigh_list(struct nl_sock *nl, nl_neigh_fn *fn, void *arg);
-
-/**
- * nl_neigh_watch() - Socket that has a message for each change
- * @nl:		Filled, does not block; wait for input on @nl->fd
- *
- * Return: 0, or -errno
- */
-int nl_neigh_watch(struct nl_sock *nl);
-
-/**
- * nl_neigh_read() - Tell of the changes that wait
- * @nl:		Socket from nl_neigh_watch()
- * @fn:		Called for each, in order; an entry gone is not usable
- * @arg:	For @fn
- *
- * Reads a bounded number of messages: call again while input is ready.
- *
- * Return: 0, -ENOBUFS if changes were lost (list all to catch up), or another
- *	   -errno
- */
-int nl_neigh_read(struct nl_sock *nl, nl_neigh_fn *fn, void *arg);
 
 /*
  * Sockets: sock_diag(7)

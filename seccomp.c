@@ -10,8 +10,8 @@
  * of that. The list of what is allowed must be complete, and that depends on
  * the C library as well, which is why
  *
- * - functions are used that are one system call: epoll_pwait(), ppoll(), dup3()
- *   are, on every machine, what epoll_wait(), poll(), dup2() are on some;
+ * - functions are used that are one system call: epoll_pwait() and ppoll() are,
+ *   on every machine, what epoll_wait() and poll() are on some;
  *
  * - allocating memory fails as if there were none, instead of ending us. We do
  *   not, but a C library may, for a text or a buffer, and can do without;

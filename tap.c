@@ -4,8 +4,8 @@
  * A protocol that has something for the guest borrows frames (tap_reserve),
  * receives payload straight into them, writes headers before it and submits
  * them. Whose memory that is, is the backend's affair: an arena for the stream
- * socket and the tun device, the guest's own for vhost-user. One batch is lent
- * at a time, so the memory of the backend is small and warm.
+ * socket and the tun device; it could be the guest's own. One batch is lent at a
+ * time, so the memory of the backend is small and warm.
  *
  * Checksums over payload and segmentation are left to the backend, which leaves
  * them to its peer if that can do them (tun: virtio-net header), or completes

@@ -5,7 +5,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define V4_BITS  32 /* of an IPv4 address */
@@ -144,25 +143,4 @@ int inany_pton(const char *src, union inany_addr *dst)
 		return 0;
 	}
 	return inet_pton(AF_INET6, src, &dst->a6) == 1 ? 0 : -EINVAL;
-}
-
-const char *sockaddr_ntop(const union sockaddr_any *sa, char *dst)
-{
-	char host[INANY_STRLEN], scope[sizeof("%4294967295")] = "";
-	union inany_addr addr;
-	in_port_t port;
-
-	if (inany_from_sockaddr(&addr, &port, sa)) {
-		snprintf(dst, SOCKADDR_STRLEN, "family %u", sa->sa.sa_family);
-		return dst;
-	}
-
-	if (sa->sa.sa_family == AF_INET6 && sa->sa6.sin6_scope_id)
-		snprintf(scope, sizeof(scope), "%%%u",
-			 (unsigned)sa->sa6.sin6_scope_id);
-	inany_ntop(&addr, host);
-	snprintf(dst, SOCKADDR_STRLEN,
-		 inany_v4(&addr) ? "%s%s:%u" : "[%s%s]:%u", host, scope,
-		 (unsigned)port);
-	return dst;
 }

@@ -28,9 +28,8 @@ union sockaddr_any {
 	struct sockaddr_in6 sa6;
 };
 
-/* Buffer for inany_ntop() and sockaddr_ntop() */
-#define INANY_STRLEN    INET6_ADDRSTRLEN
-#define SOCKADDR_STRLEN (INET6_ADDRSTRLEN + sizeof("[]:65535%4294967295"))
+/* Buffer for inany_ntop() */
+#define INANY_STRLEN INET6_ADDRSTRLEN
 
 extern const union inany_addr inany_any4;      /* 0.0.0.0 */
 extern const union inany_addr inany_any6;      /* :: */
@@ -172,14 +171,5 @@ const char *inany_ntop(const union inany_addr *a, char *dst);
  * Return: 0, -EINVAL if it is not an address
  */
 int inany_pton(const char *src, union inany_addr *dst);
-
-/**
- * sockaddr_ntop() - Text of a socket address, "192.0.2.1:80", "[::1]:80"
- * @sa:		Socket address
- * @dst:	At least SOCKADDR_STRLEN bytes
- *
- * Return: @dst
- */
-const char *sockaddr_ntop(const union sockaddr_any *sa, char *dst);
 
 #endif /* LIB_INANY_H */

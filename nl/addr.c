@@ -120,36 +120,18 @@ int nl_addr_best(struct nl_sock *nl, int ifi, sa_family_t af,
 	return rc ? rc : top ? 0 : -EADDRNOTAVAIL;
 }
 
-int nl_addr_linklocal(struct nl_sock *nl, int ifi, union inany_addr *addr)
-{
-	struct nl_dump dump = { 0 };
-	struct nl_addr a;
-	size_t off = 0;
-	bool found = false;
-	int rc;
-
-	rc = addr_dump(nl, AF_INET6, &dump);
-	while (!rc && !found && addr_next(&dump, &off, ifi, AF_INET6, &a)) {
-		found = inany_is_linklocal6(&a.addr) &&
-			!(a.flags & IFA_F_DADFAILED);
-		if (found)
-			*addr = a.addr;
-	}
-	nl_dump_free(&dump);
-	return rc ? rc : found ? 0 : -EADDRNOTAVAIL;
-}
-
-/* Request to add, or with NLM_F_REPLACE to change, an address */
-static int addr_set(struct nl_sock *nl, int ifi, const struct nl_addr *addr,
-		    uint16_t nlm_flags)
+/* Add an address, fine if it is there */
+static int addr_create(struct nl_sock *nl, int ifi, const struct nl_addr *addr)
 {
 	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)inany_af(&addr->addr),
 				 .ifa_prefixlen = addr->prefix_len,
 				 .ifa_scope = addr->scope,
 				 .ifa_index = (unsigned)ifi };
 	struct nl_msg msg;
+	int rc;
 
-	nl_msg_init(&msg, RTM_NEWADDR, nlm_flags, &ifa, sizeof(ifa));
+	nl_msg_init(&msg, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &ifa,
+		    sizeof(ifa));
 	nl_msg_put_addr(&msg, IFA_LOCAL, &addr->addr);
 	nl_msg_put_addr(&msg, IFA_ADDRESS, &addr->peer);
 	nl_msg_put_u32(&msg, IFA_FLAGS,
@@ -165,14 +147,7 @@ static int addr_set(struct nl_sock *nl, int ifi, const struct nl_addr *addr,
 				   1));
 		nl_msg_put_addr(&msg, IFA_BROADCAST, &brd);
 	}
-	return nl_request(nl, &msg);
-}
-
-/* Add an address, fine if it is there */
-static int addr_create(struct nl_sock *nl, int ifi, const struct nl_addr *addr)
-{
-	int rc = addr_set(nl, ifi, addr, NLM_F_CREATE | NLM_F_EXCL);
-
+	rc = nl_request(nl, &msg);
 	return rc == -EEXIST ? 0 : rc;
 }
 
@@ -190,22 +165,6 @@ int nl_addr_add(struct nl_sock *nl, int ifi, const union inany_addr *addr,
 	else if (inany_is_linklocal6(addr))
 		a.scope = RT_SCOPE_LINK;
 	return addr_create(nl, ifi, &a);
-}
-
-int nl_addr_nodad(struct nl_sock *nl, int ifi)
-{
-	struct nl_dump dump = { 0 };
-	struct nl_addr addr;
-	size_t off = 0;
-	int rc, n = 0;
-
-	rc = addr_dump(nl, AF_INET6, &dump);
-	while (!rc && addr_next(&dump, &off, ifi, AF_INET6, &addr)) {
-		rc = addr_set(nl, ifi, &addr, NLM_F_REPLACE);
-		n++;
-	}
-	nl_dump_free(&dump);
-	return rc ? rc : n;
 }
 
 int nl_addr_copy(struct nl_sock *src, int src_ifi, struct nl_sock *dst,

@@ -16,9 +16,8 @@
 #define DHCP_HW_ETHER  1          /* as in ARP */
 #define DHCP_INFINITY  UINT32_MAX /* lease time, RFC 2131 3.3 */
 
-#define BOOTP_LEN_MIN    300 /* message at least, RFC 1542 2.1 */
-#define BOOTP_VENDOR_LEN 64  /* magic and options of BOOTP, RFC 951 */
-#define DHCP_SIZE_MIN    576 /* IP packet every client takes, RFC 2132 9.10 */
+#define BOOTP_LEN_MIN 300 /* message at least, RFC 1542 2.1 */
+#define DHCP_SIZE_MIN 576 /* IP packet every client takes, RFC 2132 9.10 */
 
 enum dhcp_op { BOOTREQUEST = 1, BOOTREPLY = 2 };
 

@@ -124,25 +124,11 @@ static void addr_best(struct nl_sock *nl, sa_family_t af)
 		check_addr(&a);
 }
 
-static void addr_linklocal(struct nl_sock *nl, sa_family_t af)
-{
-	union inany_addr a;
-
-	(void)af;
-	nl_addr_linklocal(nl, IFI, &a);
-}
-
 static void addr_copy(struct nl_sock *nl, sa_family_t af)
 {
 	struct nl_copy res;
 
 	nl_addr_copy(nl, IFI, nl, IFI + 1, af, &res);
-}
-
-static void addr_nodad(struct nl_sock *nl, sa_family_t af)
-{
-	(void)af;
-	nl_addr_nodad(nl, IFI);
 }
 
 static void route_template(struct nl_sock *nl, sa_family_t af)
@@ -188,31 +174,9 @@ static void link_set(struct nl_sock *nl, sa_family_t af)
 	nl_link_set_mac(nl, IFI, mac);
 }
 
-static void neigh_one(void *arg, const struct nl_neigh *neigh)
-{
-	*(unsigned *)arg += neigh->mac[0] + (unsigned)neigh->usable;
-}
-
-static void neigh_list(struct nl_sock *nl, sa_family_t af)
-{
-	unsigned sum = 0;
-
-	(void)af;
-	nl_neigh_list(nl, neigh_one, &sum);
-}
-
-static void neigh_read(struct nl_sock *nl, sa_family_t af)
-{
-	unsigned sum = 0;
-
-	(void)af;
-	nl_neigh_read(nl, neigh_one, &sum);
-}
-
 static void (*const questions[])(struct nl_sock *nl, sa_family_t af) = {
-	addr_list,  addr_best,     addr_linklocal, addr_copy,  addr_nodad,
-	link_get,   link_index,    link_set,       neigh_list, neigh_read,
-	route_copy, route_gateway, route_template,
+	addr_list, addr_best,  addr_copy,     link_get,       link_index,
+	link_set,  route_copy, route_gateway, route_template,
 };
 #define NQUESTIONS (sizeof(questions) / sizeof(questions[0]))
 

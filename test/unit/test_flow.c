@@ -591,19 +591,6 @@ static void test_close_all(void **state)
 		assert_int_equal(hist[i].what, 'c');
 }
 
-static void test_text(void **state)
-{
-	struct flowside s = { .oport = 80, .eport = 40000 };
-	char buf[120];
-
-	(void)state;
-	inany_pton("192.0.2.15", &s.eaddr);
-	inany_pton("2001:db8::1", &s.oaddr);
-	assert_string_equal(flowside_text(&s, buf, sizeof(buf)),
-			    "[192.0.2.15]:40000 <-> [2001:db8::1]:80");
-	assert_string_equal(flowside_text(&s, buf, 6), "[192.");
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -623,7 +610,6 @@ int main(void)
 		TEST(test_defer_model),
 		TEST(test_timer),
 		TEST(test_close_all),
-		TEST(test_text),
 	};
 
 	return cmocka_run_group_tests_name("flow", tests, NULL, NULL);

@@ -127,19 +127,18 @@ static const struct {
 	const char *addr;
 	in_port_t port;
 	uint32_t scope;
-	const char *text;
+	uint32_t scope_kept;
 	size_t len;
 } sa_case[] = {
-	{ "192.0.2.1", 80, 0, "192.0.2.1:80", sizeof(struct sockaddr_in) },
-	{ "192.0.2.1", 0, 7, "192.0.2.1:0", sizeof(struct sockaddr_in) },
-	{ "::1", 65535, 7, "[::1]:65535", sizeof(struct sockaddr_in6) },
-	{ "fe80::1", 5, 7, "[fe80::1%7]:5", sizeof(struct sockaddr_in6) },
-	{ "fe80::1", 5, 0, "[fe80::1]:5", sizeof(struct sockaddr_in6) },
+	{ "192.0.2.1", 80, 0, 0, sizeof(struct sockaddr_in) },
+	{ "192.0.2.1", 0, 7, 0, sizeof(struct sockaddr_in) },
+	{ "::1", 65535, 7, 0, sizeof(struct sockaddr_in6) },
+	{ "fe80::1", 5, 7, 7, sizeof(struct sockaddr_in6) },
+	{ "fe80::1", 5, 0, 0, sizeof(struct sockaddr_in6) },
 };
 
 static void test_sockaddr(void **state)
 {
-	char buf[SOCKADDR_STRLEN];
 	size_t i;
 
 	(void)state;
@@ -151,7 +150,9 @@ static void test_sockaddr(void **state)
 		assert_int_equal(sockaddr_from_inany(&sa, &a, sa_case[i].port,
 						     sa_case[i].scope),
 				 sa_case[i].len);
-		assert_string_equal(sockaddr_ntop(&sa, buf), sa_case[i].text);
+		if (sa.sa.sa_family == AF_INET6)
+			assert_int_equal(sa.sa6.sin6_scope_id,
+					 sa_case[i].scope_kept);
 		assert_int_equal(inany_from_sockaddr(&back, &port, &sa), 0);
 		assert_true(inany_equals(&a, &back));
 		assert_int_equal(port, sa_case[i].port);
@@ -161,13 +162,11 @@ static void test_sockaddr(void **state)
 static void test_sockaddr_odd(void **state)
 {
 	union sockaddr_any sa = { .sa.sa_family = AF_UNIX };
-	char buf[SOCKADDR_STRLEN];
 	union inany_addr a, mapped = addr("192.0.2.1");
 	in_port_t port;
 
 	(void)state;
 	assert_int_equal(inany_from_sockaddr(&a, &port, &sa), -EAFNOSUPPORT);
-	assert_string_equal(sockaddr_ntop(&sa, buf), "family 1");
 
 	/* a dual-stack socket's peer */
 	sa.sa6.sin6_family = AF_INET6;
@@ -175,7 +174,6 @@ static void test_sockaddr_odd(void **state)
 	sa.sa6.sin6_port = htons(7);
 	assert_int_equal(inany_from_sockaddr(&a, &port, &sa), 0);
 	assert_int_equal(inany_af(&a), AF_INET);
-	assert_string_equal(sockaddr_ntop(&sa, buf), "192.0.2.1:7");
 }
 
 static void test_wrap(void **state)

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
-#include <linux/neighbour.h>
 #include <linux/nexthop.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -541,57 +540,6 @@ static void test_batch(void **state)
 	nl_batch_run(&nl, &batch);
 }
 
-static void neigh_count(void *arg, const struct nl_neigh *neigh)
-{
-	if (neigh->usable)
-		++*(int *)arg;
-}
-
-static void test_neigh(void **state)
-{
-	static const struct {
-		uint8_t af, flags;
-		uint16_t state;
-		size_t dst_len, mac_len;
-		int usable;
-	} c[] = {
-		{ AF_INET, 0, NUD_REACHABLE, 4, 6, 1 },
-		{ AF_INET, 0, NUD_STALE, 4, 6, 1 },
-		{ AF_INET6, 0, NUD_PERMANENT, 16, 6, 1 },
-		{ AF_INET, 0, NUD_FAILED, 4, 6, 0 },
-		{ AF_INET, 0, NUD_INCOMPLETE, 4, 0, 0 },
-		{ AF_INET, 0, NUD_NOARP, 4, 6, 0 },
-		{ AF_INET, NTF_PROXY, NUD_REACHABLE, 4, 6, 0 },
-		{ AF_INET, 0, NUD_REACHABLE, 3, 6, 0 },
-		{ AF_INET, 0, NUD_REACHABLE, 16, 6, 0 },
-		{ AF_INET, 0, NUD_REACHABLE, 4, 20, 0 },
-		{ AF_INET, 0, NUD_REACHABLE, 4, 5, 0 },
-		{ AF_BRIDGE, 0, NUD_REACHABLE, 4, 6, 0 },
-		{ AF_INET6, 0, NUD_REACHABLE, 4, 6, 0 },
-	};
-	char bytes[20] = { 1, 2, 3, 4, 5, 6 };
-	struct nl_msg msg;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < ARRAY_SIZE(c); i++) {
-		struct ndmsg ndm = { .ndm_family = c[i].af,
-				     .ndm_flags = c[i].flags,
-				     .ndm_state = c[i].state };
-		int n = 0;
-
-		nl_msg_init(&msg, RTM_NEWNEIGH, 0, &ndm, sizeof(ndm));
-		nl_msg_put(&msg, NDA_DST, bytes, c[i].dst_len);
-		if (c[i].mac_len)
-			nl_msg_put(&msg, NDA_LLADDR, bytes, c[i].mac_len);
-		say_msg(&msg, nl.seq + 1);
-		say_done(nl.seq + 1, 0);
-		flush();
-		assert_int_equal(nl_neigh_list(&nl, neigh_count, &n), 0);
-		assert_int_equal(n, c[i].usable);
-	}
-}
-
 /* A datagram with some of everything, for test_mutations() */
 static void say_zoo(uint32_t seq)
 {
@@ -697,8 +645,7 @@ int main(void)
 		TEST(test_dump_filter), TEST(test_dump_disturbed),
 		TEST(test_dump_errors), TEST(test_dump_many),
 		TEST(test_addr_best),   TEST(test_link_odd),
-		TEST(test_batch),       TEST(test_neigh),
-		TEST(test_mutations),
+		TEST(test_batch),       TEST(test_mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Links, addresses, neighbours of real namespaces, as world.h has them */
+/* Links, addresses of real namespaces, as world.h has them */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -209,7 +209,7 @@ static void test_addr_add(void **state)
 		{ "2001:db8::2", 128, 0 },    { "2001:db8::3", 129, -EINVAL },
 		{ "fe80::1", 64, 0 },         { "224.0.0.1", 32, -EINVAL },
 	};
-	union inany_addr a, ll;
+	union inany_addr a;
 	struct nl_link link;
 	size_t i;
 	int d1;
@@ -225,117 +225,9 @@ static void test_addr_add(void **state)
 			c[i].rc);
 	}
 	assert_int_equal(nl_addr_list(&guest.nl, d1, AF_UNSPEC, NULL, 0), 4);
-	assert_int_equal(nl_addr_linklocal(&guest.nl, d1, &ll), 0);
-	a = world_addr("fe80::1");
-	assert_true(inany_equals(&ll, &a));
-	assert_int_equal(
-		nl_addr_linklocal(&guest.nl, world_ifi(&guest, "lo"), &ll),
-		-EADDRNOTAVAIL);
 	assert_int_equal(nl_link_get(&guest.nl, d1, &link), 0);
 	a = world_addr("192.0.2.1");
 	assert_int_equal(nl_addr_add(&guest.nl, 12345, &a, 24), -ENODEV);
-}
-
-/* With detection on: the kernel's own address usable as soon as it is there */
-static void test_addr_nodad(void **state)
-{
-	struct nl_addr all[4];
-	struct pollfd none = { .fd = -1 };
-	int d1, n = 0, i;
-
-	(void)state;
-	world_enter(&guest);
-	assert_int_equal(
-		write_file("/proc/sys/net/ipv6/conf/d1/accept_dad", "1"), 0);
-	world_ip(&guest, "link set p1 up");
-	d1 = world_ifi(&guest, "d1");
-	assert_int_equal(nl_link_set_flags(&guest.nl, d1, IFF_UP | IFF_NOARP,
-					   IFF_UP | IFF_NOARP),
-			 0);
-	/* made when the kernel has noticed the carrier */
-	for (i = 0; i < 500 && !n; i++) {
-		n = nl_addr_nodad(&guest.nl, d1);
-		poll(&none, 1, n ? 0 : 10);
-	}
-	assert_int_equal(n, 1);
-	assert_int_equal(nl_link_set_flags(&guest.nl, d1, 0, IFF_NOARP), 0);
-	/* the kernel's work queue may take a moment, detection takes 1 s */
-	for (i = 0; i < 50; i++) {
-		n = nl_addr_list(&guest.nl, d1, AF_INET6, all, 4);
-		assert_int_equal(n, 1);
-		if (!(all[0].flags & IFA_F_TENTATIVE))
-			break;
-		poll(&none, 1, 10);
-	}
-	assert_false(all[0].flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED));
-	assert_true(all[0].flags & IFA_F_NODAD);
-}
-
-/* What a neighbour callback was told last */
-static struct nl_neigh last;
-static int told;
-
-static void neigh_told(void *arg, const struct nl_neigh *neigh)
-{
-	(void)arg;
-	last = *neigh;
-	told++;
-}
-
-static void expect_change(struct nl_sock *watch, const char *text, bool usable)
-{
-	struct pollfd pfd = { .fd = watch->fd, .events = POLLIN };
-	union inany_addr a = world_addr(text);
-
-	told = 0;
-	while (!told || !inany_equals(&last.addr, &a)) {
-		assert_int_equal(poll(&pfd, 1, 5000), 1);
-		assert_int_equal(nl_neigh_read(watch, neigh_told, NULL), 0);
-	}
-	assert_int_equal(last.usable, usable);
-}
-
-static void test_neigh(void **state)
-{
-	static const uint8_t mac[] = { 2, 0, 0, 0, 0, 9 };
-	union inany_addr a4 = world_addr("192.0.2.9"),
-			 a6 = world_addr("2001:db8::9");
-	struct nl_sock watch;
-	uint8_t got[6];
-	int d0;
-
-	(void)state;
-	world_enter(&host);
-	assert_int_equal(nl_neigh_watch(&watch), 0);
-	d0 = world_ifi(&host, "d0");
-	assert_int_equal(nl_neigh_get(&host.nl, d0, &a4, got), -ENOENT);
-
-	world_ip(&host, "neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev d0");
-	expect_change(&watch, "192.0.2.9", true);
-	assert_int_equal(last.ifi, d0);
-	assert_memory_equal(last.mac, mac, 6);
-	world_ip(&host,
-		 "neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev d0");
-	expect_change(&watch, "2001:db8::9", true);
-
-	assert_int_equal(nl_neigh_get(&host.nl, d0, &a4, got), 0);
-	assert_memory_equal(got, mac, 6);
-	assert_int_equal(nl_neigh_get(&host.nl, d0, &a6, got), 0);
-	assert_int_equal(
-		nl_neigh_get(&host.nl, world_ifi(&host, "d1"), &a4, got),
-		-ENOENT);
-	told = 0;
-	assert_int_equal(nl_neigh_list(&host.nl, neigh_told, NULL), 0);
-	assert_in_range(told, 2, 100);
-
-	world_ip(&host, "neigh del 192.0.2.9 dev d0");
-	expect_change(&watch, "192.0.2.9", false);
-	assert_int_equal(nl_neigh_get(&host.nl, d0, &a4, got), -ENOENT);
-	told = 0;
-	while (!nl_neigh_read(&watch, neigh_told, NULL) && told)
-		told = 0;
-	nl_close(&watch);
-	assert_int_equal(watch.fd, -1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
@@ -343,10 +235,8 @@ static void test_neigh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_link_find), TEST(test_link_set),
-		TEST(test_addrs),     TEST(test_addr_flags),
-		TEST(test_addr_add),  TEST(test_addr_nodad),
-		TEST(test_neigh),
+		TEST(test_link_find),  TEST(test_link_set), TEST(test_addrs),
+		TEST(test_addr_flags), TEST(test_addr_add),
 	};
 
 	return cmocka_run_group_tests(tests, world_group_setup, NULL);
