@@ -169,7 +169,7 @@ def test_addresses(net, guest):
     # it gives up while its own link-local address is in the making
     wait_for(lambda: "2001:db8:1::55/128" in guest.run(
         "udhcpc6 -i %s -f -q -n -t 10 -T 2 -s /tmp/six; ip -6 addr" %
-        guest.dev, check=False), "address by DHCPv6")
+        guest.dev, check=False), "address by DHCPv6", 60)
     assert served(net, guest, V6, V6.host, 8080, 80)
 
 
