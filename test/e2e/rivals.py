@@ -244,14 +244,16 @@ class Libslirp(Contestant):
 
 def everybody(procs, net, ours, only=None):
     """Ours, and who else is installed, as daemon.install() wants the directory
-    of ours. PEER_BIN and PEER_OLD_BIN: newer and older passt and pasta."""
-    found = [Passt(procs, net, "ours", ours)]
-    for name, where in (("newest passt", os.environ.get("PEER_BIN")),
-                        ("older passt", os.environ.get("PEER_OLD_BIN"))):
-        if where:
-            found.append(Passt(procs, net, name, where))
-    for kind, prog in ((Slirp4netns, shutil.which("slirp4netns")),
-                       (Libslirp, shutil.which("qemu-system-x86_64"))):
-        if prog:
-            found.append(kind(procs, net, prog))
-    return [c for c in found if not only or c.name in only]
+    of ours. PEER_BIN and PEER_OLD_BIN: newer and older passt and pasta. Of
+    them, if not empty, only those named."""
+    found = [(name, lambda name=name, where=where:
+              Passt(procs, net, name, where))
+             for name, where in (("ours", ours),
+                                 ("newest passt", os.environ.get("PEER_BIN")),
+                                 ("older passt",
+                                  os.environ.get("PEER_OLD_BIN"))) if where]
+    found += [(kind.name, lambda kind=kind, prog=prog: kind(procs, net, prog))
+              for kind, prog in (
+                  (Slirp4netns, shutil.which("slirp4netns")),
+                  (Libslirp, shutil.which("qemu-system-x86_64"))) if prog]
+    return [make() for name, make in found if not only or name in only]
