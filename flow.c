@@ -17,6 +17,7 @@
  * outside can keep others away with what costs nothing to begin.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "fwd/listen.h"
-#include "test/unit/udp.h"
+#include "test/unit/with_udp.h"
 
 /* There and back, ports kept, addresses as the guest wrote them */
 static void there_and_back(const char *peer, const char *guest)

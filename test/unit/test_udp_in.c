@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "lib/csum.h"
-#include "test/unit/udp.h"
+#include "test/unit/with_udp.h"
 
 /* Bind what rules there are */
 static void listen_all(void)
