@@ -45,6 +45,15 @@ FAILCALLS := epoll_pwait socket bind connect accept4 setsockopt getsockopt \
 	     sendmsg sendmmsg recvmsg recvmmsg recv splice pipe2 epoll_ctl write
 override LDFLAGS += $(FAILCALLS:%=-Wl,--wrap=%)
 endif
+# COVERAGE=1, with gcc: counts of executed lines, see test/cover. Not optimized,
+# for lines that are merged cannot be told apart
+ifeq ($(COVERAGE),1)
+flavour	:= $(flavour)-cover
+COVFLAGS := --coverage -fprofile-update=atomic -fdata-sections -O0
+COVER	:= test/cover/cover.c
+override LDFLAGS += --coverage -Wl,-T,test/cover/counts.ld \
+		    -Wl,--wrap=__gcov_exit
+endif
 ifeq ($(STATIC),1)
 flavour	:= $(flavour)-static
 LDFLAGS	+= -static
@@ -82,6 +91,7 @@ SRCS	:= $(filter-out qrap.c,$(wildcard *.c lib/*.c wire/*.c tap/*.c nl/*.c \
 ifeq ($(FAILPOINTS),1)
 SRCS	+= test/failpoint/failpoint.c
 endif
+SRCS	+= $(COVER)
 OBJS	:= $(SRCS:%.c=$(O)/%.o)
 LIB	:= $(O)/libpasst.a
 LINTFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(O) -DVERSION=\"lint\"
@@ -103,7 +113,8 @@ SMALL	:= $(patsubst %.c,$(O)/%.o,$(wildcard conf*.c conf/*.c nl/*.c pasta*.c) \
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
 .PHONY: all static failpoints failpoints-bin install install-strip uninstall \
-	clean check check-fast check-long unit lint format fuzz fuzz-seeds fuzz-run
+	clean check check-fast check-long coverage coverage-bin unit lint format \
+	fuzz fuzz-seeds fuzz-run
 all: $(BINS)
 
 # Whatever was built last, of any flavour, and however old it is
@@ -122,6 +133,7 @@ static:
 failpoints:
 	$(MAKE) --no-print-directory FAILPOINTS=1 failpoints-bin
 failpoints-bin: $(O)/pasta
+coverage-bin: $(O)/pasta $(O)/qrap $(UNIT)
 
 ifeq ($(filter -O2,$(CFLAGS)),-O2)
 $(SMALL): override CFLAGS += -Os
@@ -130,12 +142,12 @@ $(O)/passt: $(OBJS)
 	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^
 $(O)/pasta: $(O)/passt
 	ln -sf passt $@
-$(O)/qrap: $(O)/qrap.o
+$(O)/qrap: $(O)/qrap.o $(COVER:%.c=$(O)/%.o)
 	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^
 
 $(O)/%.o: %.c | $(KHDRS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(BASE) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(BASE) $(COVFLAGS) -MMD -MP -c -o $@ $<
 
 # Those that tell the version: again if it is another one, and only then
 $(O)/conf/set.o $(O)/lib/log.o $(O)/qrap.o: $(O)/version
@@ -205,10 +217,15 @@ fuzz-run: $(FUZZERS)
 
 check-fast: all $(UNIT)
 	UNIT_DIR=$(O)/test/unit test/run fast
+# The same by programs that count lines, and a table of how many were executed
+COVERED	:= build/gcc-cover
+coverage:
+	$(MAKE) --no-print-directory CC=gcc COVERAGE=1 coverage-bin
+	COVER_DIR=$(COVERED) test/run fast
 # All of it, with the tools that are missing installed before (as root): every
 # parser fuzzed for a while, then tests, those with real programs once more with
 # programs that are killed without a word for a system call not allowed, by two C
-# libraries
+# libraries; and what coverage does
 KILLERS	:= cc musl-gcc-static
 check:
 	test/install-tools
@@ -218,9 +235,10 @@ check:
 	$(MAKE) --no-print-directory CC=musl-gcc STATIC=1 SECCOMP=kill \
 		build/musl-gcc-static-kill/pasta \
 		build/musl-gcc-static-kill/qrap
+	$(MAKE) --no-print-directory CC=gcc COVERAGE=1 coverage-bin
 	$(MAKE) --no-print-directory fuzz
-	UNIT_DIR=$(O)/test/unit KILL_DIRS="$(KILLERS:%=build/%-kill)" \
-		test/run all
+	UNIT_DIR=$(O)/test/unit COVER_DIR=$(COVERED) \
+		KILL_DIRS="$(KILLERS:%=build/%-kill)" test/run all
 # Load and faults, for as long and with as much as is worth waiting for: about
 # an hour
 check-long:
