@@ -9,7 +9,8 @@
  * A flow stands for the source, destination and identifier of the guest. Its
  * socket is bound to the same identifier, so that captures on both sides look
  * alike; if that is taken, the kernel chooses another one and replies are
- * rewritten. Sixty seconds without a request end it.
+ * rewritten. Ping sockets would share an identifier unless told not to, and then
+ * all replies go to the one bound last. Sixty seconds without a request end it.
  *
  * TTL and hop limit are carried over in both directions, and what comes back
  * in the error queue of the socket (IP_RECVERR) becomes an ICMP error that
@@ -137,6 +138,7 @@ static int ping_socket(const struct icmp *icmp, const struct flowside *host,
 		.proto = af->proto,
 		.bind = &host->oaddr,
 		.port = id,
+		.alone = true,
 		.scope = map->scope,
 		.freebind = icmp->fwd->opts->freebind,
 		.recverr = true,

@@ -131,8 +131,8 @@ static int set_options(int fd, const struct sock_spec *s)
 
 	if (s->af == AF_INET6 && s->bind)
 		rc = sock_set_int(fd, SOL_IPV6, IPV6_V6ONLY, !s->dual);
-	if (!rc && s->reuse)
-		rc = sock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!rc && (s->reuse || s->alone))
+		rc = sock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, s->reuse);
 	if (!rc && s->ifname && *s->ifname &&
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->ifname,
 		       (socklen_t)strlen(s->ifname) + 1))

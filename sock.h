@@ -18,6 +18,7 @@ struct sock_spec {
 	uint32_t scope;               /* of a link-local @bind */
 	const char *ifname;           /* SO_BINDTODEVICE, NULL or "": none */
 	bool reuse;                   /* SO_REUSEADDR */
+	bool alone;                   /* not so, ping sockets are by default */
 	bool dual;                    /* IPv6 socket that takes IPv4 too */
 	bool freebind;                /* IP_FREEBIND, IPV6_FREEBIND */
 	bool pktinfo; /* destination address with each datagram */

@@ -90,6 +90,17 @@ def test_two_identifiers(pasta, fam):
         assert got == [(i, n) for i in (100, 200) for n in (1, 2, 3)]
 
 
+def test_one_identifier(pasta, fam):
+    """Two hosts asked by turns with one id, as some systems have for all."""
+    p = pasta()
+    reply = 0 if fam.num == 4 else 129
+    with raw_icmp(p.ns, fam) as s:
+        for seq in range(1, 4):
+            for host in (fam.far, fam.neigh):
+                s.sendto(echo_request(fam, 1, seq), (host, 0))
+                assert recv_icmp(s, fam, reply) == (1, seq)
+
+
 def test_no_icmp(pasta, fam):
     """With --no-icmp nothing answers. ARP/NDP of IPv6 may be off as well."""
     res = pasta("--no-icmp").run("ping", "-n", "-c", "1", "-W", "1", fam.far,

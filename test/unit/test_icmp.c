@@ -366,39 +366,112 @@ static void test_big(void **state)
 	guest.offer.mtu = mtu;
 }
 
-/* Somebody else on the host has the identifier: only the host's side changes */
-static void test_taken(void **state)
+/* A ping socket of somebody else, as it is if nothing is asked for */
+static int others_socket(uint8_t proto, uint16_t id)
 {
-	const struct sock_spec spec4 = { .af = AF_INET,
-					 .type = SOCK_DGRAM,
-					 .proto = IPPROTO_ICMP,
-					 .bind = &inany_any4,
-					 .port = 99 };
-	const struct sock_spec spec6 = { .af = AF_INET6,
-					 .type = SOCK_DGRAM,
-					 .proto = IPPROTO_ICMPV6,
-					 .bind = &inany_any6,
-					 .port = 99 };
-	struct req r = { .dst = ROUTER4, .id = 99, .len = 40 };
-	int fd4 = sock_open(&spec4), fd6 = sock_open(&spec6);
-	(void)state;
+	bool v4 = proto == IPPROTO_ICMP;
+	const struct sock_spec spec = { .af = v4 ? AF_INET : AF_INET6,
+					.type = SOCK_DGRAM,
+					.proto = proto,
+					.bind = v4 ? &inany_any4 : &inany_any6,
+					.port = id };
 
-	assert_true(fd4 >= 0);
+	return sock_open(&spec);
+}
+
+/* Identifier of the last flow on the host's side */
+static uint16_t host_id(void)
+{
+	const struct flow *f = NULL, *g;
+	uint32_t i;
+
+	for (i = 0; i < flows.max; i++) {
+		g = flow_at(&flows, i, FLOW_PING);
+		if (g)
+			f = g;
+	}
+	assert_non_null(f);
+	return f->side[TGTSIDE].oport;
+}
+
+/* Somebody else on the host has the identifier: only the host's side changes,
+ * and what comes for that one does not come here
+ */
+static void taken(uint8_t proto, const char *near, const char *far,
+		  uint8_t type, const char *offender)
+{
+	struct req r = { .dst = near, .id = 99, .len = 40 };
+	int fd = others_socket(proto, r.id);
+
+	assert_true(fd >= 0);
 	request(&r);
+	assert_int_not_equal(host_id(), r.id);
 	expect_reply(&r);
-	r.dst = FAR4;
+	r.dst = far;
 	r.ttl = 1;
 	request(&r);
-	expect_error(&r, 11, 0, ROUTER4);
+	expect_error(&r, type, 0, offender);
+	assert_int_equal(icmp.stats.dropped, 0);
+	close(fd);
+}
 
-	r.ttl = 0;
-	r.dst = ROUTER6;
+static void test_taken4(void **state)
+{
+	(void)state;
+	taken(IPPROTO_ICMP, ROUTER4, FAR4, 11, ROUTER4);
+}
+
+static void test_taken6(void **state)
+{
+	(void)state;
+	taken(IPPROTO_ICMPV6, ROUTER6, FAR6, 3, ROUTER6);
+}
+
+/* The identifier is kept if nobody has it, and nobody gets it then */
+static void kept(uint8_t proto, const char *near)
+{
+	struct req r = { .dst = near, .id = 98, .len = 40 };
+
 	request(&r);
+	assert_int_equal(host_id(), r.id);
 	expect_reply(&r);
-	assert_int_equal(icmp.stats.flows, 3);
-	close(fd4);
-	if (fd6 >= 0)
-		close(fd6);
+	assert_int_equal(others_socket(proto, r.id), -EADDRINUSE);
+}
+
+static void test_kept(void **state)
+{
+	(void)state;
+	kept(IPPROTO_ICMP, ROUTER4);
+	flow_close_all(&flows, PIF_NONE);
+	kept(IPPROTO_ICMPV6, ROUTER6);
+}
+
+/* Some guests have one identifier for all: who asked two hosts by turns gets the
+ * answers of both
+ */
+static void by_turns(const char *a, const char *b)
+{
+	struct req r = { .id = 1, .len = 40 };
+
+	for (r.seq = 1; r.seq < 4; r.seq++) {
+		r.dst = a;
+		request(&r);
+		expect_reply(&r);
+		r.dst = b;
+		request(&r);
+		expect_reply(&r);
+	}
+	assert_int_equal(icmp.stats.flows, 2);
+	assert_int_equal(icmp.stats.dropped, 0);
+	icmp.stats.flows = 0;
+}
+
+static void test_by_turns(void **state)
+{
+	(void)state;
+	by_turns(ROUTER4, BEYOND4);
+	by_turns(ROUTER6, BEYOND6);
+	by_turns(SELF4, SELF6);
 }
 
 /* What traceroute does: the hop limit rises until there is an answer */
@@ -589,7 +662,10 @@ int main(void)
 		cmocka_unit_test_setup(test_denied, setup_denied),
 		cmocka_unit_test_setup(test_echo, setup),
 		cmocka_unit_test_setup(test_big, setup),
-		cmocka_unit_test_setup(test_taken, setup),
+		cmocka_unit_test_setup(test_taken4, setup),
+		cmocka_unit_test_setup(test_taken6, setup),
+		cmocka_unit_test_setup(test_kept, setup),
+		cmocka_unit_test_setup(test_by_turns, setup),
 		cmocka_unit_test_setup(test_ttl, setup),
 		cmocka_unit_test_setup(test_refused, setup),
 		cmocka_unit_test_setup(test_bad, setup),
