@@ -277,8 +277,8 @@ struct udp_flow *udp_flow_from_tap(struct udp *u, const struct flowside *tap,
 	return flow_start(u, f);
 }
 
-/* Is a flow of this peer known on the tap? Another peer must not look like it:
- * choose another port for one of them.
+/* Is a flow of this peer known on the tap? Another peer, or the same one that asked
+ * at another port, must not look like it: choose another port for one of them.
  *
  * Return: flow, NULL if @tgt is free for a new one, or if not (@full)
  */
@@ -291,11 +291,13 @@ static struct udp_flow *tap_twin(struct udp *u, const struct flowside *ini,
 	for (i = 0; i < PORT_TRIES; i++) {
 		struct flow *o = flow_lookup(u->flows, IPPROTO_UDP, PIF_TAP,
 					     tgt, &side);
+		const struct flowside *s;
 
 		if (!o)
 			return NULL;
-		if (inany_equals(&o->side[!side].eaddr, &ini->eaddr) &&
-		    o->side[!side].eport == ini->eport)
+		s = &o->side[!side];
+		if (inany_equals(&s->eaddr, &ini->eaddr) &&
+		    s->eport == ini->eport && s->oport == ini->oport)
 			return (struct udp_flow *)o;
 		tgt->oport = (in_port_t)(PORT_FIRST | (tgt->oport + PORT_STEP));
 	}

@@ -166,7 +166,7 @@ static void test_catch_up(void **state)
 }
 
 /* No descriptors left: the listener serves all */
-static void no_fds(const char *peer, const char *asked)
+static void no_fds(const char *rule, const char *peer, const char *asked)
 {
 	int a = udp_env_socket(peer, 7000), b = udp_env_socket(peer, 7001), top,
 	    rest;
@@ -176,7 +176,7 @@ static void no_fds(const char *peer, const char *asked)
 	in_port_t port;
 	unsigned i;
 
-	udp_env_rule(PIF_HOST, NULL, 6000, 6000);
+	udp_env_rule(PIF_HOST, rule, 6000, 6000);
 	listen_all();
 	top = dup(0);
 	close(top);
@@ -225,13 +225,26 @@ static void no_fds(const char *peer, const char *asked)
 static void test_no_fds4(void **state)
 {
 	(void)state;
-	no_fds(PEER4, PEER4B);
+	no_fds(NULL, PEER4, PEER4B);
 }
 
 static void test_no_fds6(void **state)
 {
 	(void)state;
-	no_fds(PEER6, PEER6B);
+	no_fds(NULL, PEER6, PEER6B);
+}
+
+/* The same where the listener is of one family and address */
+static void test_no_fds_one4(void **state)
+{
+	(void)state;
+	no_fds(PEER4B, PEER4, PEER4B);
+}
+
+static void test_no_fds_one6(void **state)
+{
+	(void)state;
+	no_fds(PEER6B, PEER6, PEER6B);
 }
 
 /* The host's loopback is spliced to the namespace, either way */
@@ -867,6 +880,8 @@ int main(void)
 		T(test_catch_up),
 		T(test_no_fds4),
 		T(test_no_fds6),
+		T(test_no_fds_one4),
+		T(test_no_fds_one6),
 		T(test_splice_in4),
 		T(test_splice_in6),
 		T(test_splice_out4),

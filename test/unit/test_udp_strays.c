@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* UDP: what looks like something else, or lacks all descriptors */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pcap.h"
+#include "test/fake/udp_env.h"
+#include "udp/internal.h"
+
+/* The module under test captures nothing */
+void pcap_write(struct pcap *p, const struct iovec *iov, size_t cnt, size_t len)
+{
+	(void)p, (void)iov, (void)cnt, (void)len;
+}
+
+int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
+{
+	return udp_env_netns_call(ns, fn, arg);
+}
+
+static uint8_t got[65536];
+
+/* Bind what rules there are */
+static void listen_all(void)
+{
+	assert_int_equal(fwd_listen(&udp_env.fwd, PIF_HOST), 0);
+	assert_int_equal(fwd_listen(&udp_env.fwd, PIF_SPLICE), 0);
+}
+
+/* No descriptor at all, and no flow whose it could be: what needs a socket of its
+ * own is dropped, and goes on as soon as there is one
+ */
+static void none(const char *peer, const char *lo)
+{
+	int fd = udp_env_socket(peer, 4000), srv = udp_env_ns_socket(lo, 6001),
+	    c = udp_env_socket(lo, 0), top;
+	struct udp_env_send s = { .dst = peer, .sport = 5000, .dport = 4000 };
+	struct rlimit old, lim;
+
+	udp_env.opts.host_lo_to_ns_lo = true;
+	udp_env_rule(PIF_HOST, lo, 6000, 6001);
+	listen_all();
+	top = dup(0);
+	close(top);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	lim = old;
+	lim.rlim_cur = (rlim_t)top;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	udp_env_guest_sends(&s, "a", 1);
+	udp_env_send_to(c, lo, 6000, "bb", 2);
+	udp_env_turns();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(udp_env.udp.stats.no_fd, 2);
+	assert_int_equal(udp_env.flows.used, 0);
+
+	udp_env_guest_sends(&s, "ccc", 3);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, NULL), 3);
+	udp_env_send_to(c, lo, 6000, "dddd", 4);
+	assert_int_equal(udp_env_recv(srv, got, sizeof(got), NULL, NULL), 4);
+	assert_int_equal(udp_env.udp.stats.no_fd, 2);
+}
+
+static void test_none4(void **state)
+{
+	(void)state;
+	none(PEER4, "127.0.0.1");
+}
+
+static void test_none6(void **state)
+{
+	(void)state;
+	none(PEER6, "::1");
+}
+
+/* The one flow there is */
+static struct udp_flow *the_flow(void)
+{
+	struct udp_flow *f = NULL;
+	uint32_t i;
+
+	for (i = 0; i < ENV_FLOWS && !f; i++)
+		f = (struct udp_flow *)flow_at(&udp_env.flows, i, FLOW_UDP);
+	assert_non_null(f);
+	return f;
+}
+
+/* A datagram of somebody else into a socket of a flow, as may happen before it is
+ * connected; connected again before it is read
+ */
+static void stray(int from, int to, const union inany_addr *a, in_port_t port,
+		  const void *buf, size_t len)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	union sockaddr_any sa, peer;
+	socklen_t salen, peerlen = sizeof(peer);
+
+	assert_int_equal(getpeername(to, &peer.sa, &peerlen), 0);
+	assert_int_equal(connect(to, &none, sizeof(none)), 0);
+	salen = sockaddr_from_inany(&sa, a, port, 0);
+	assert_int_equal(bind(to, &sa.sa, salen) && errno != EINVAL, 0);
+	assert_int_equal(sendto(from, buf, len, 0, &sa.sa, salen),
+			 (ssize_t)len);
+	assert_int_equal(connect(to, &peer.sa, peerlen), 0);
+}
+
+/* Spliced: one of somebody else at the client's side begins a flow of its own, one
+ * at the server's is an answer to nothing
+ */
+static void splice_stray(const char *lo)
+{
+	int srv = udp_env_ns_socket(lo, 6001), other = udp_env_ns_socket(lo, 0);
+	int a = udp_env_socket(lo, 7000), b = udp_env_socket(lo, 7001);
+	const struct flowside *s;
+	struct udp_flow *f;
+	in_port_t pa, pb;
+
+	udp_env.opts.host_lo_to_ns_lo = true;
+	udp_env_rule(PIF_HOST, lo, 6000, 6001);
+	listen_all();
+	udp_env_send_to(a, lo, 6000, "a", 1);
+	assert_int_equal(udp_env_recv(srv, got, sizeof(got), NULL, &pa), 1);
+	f = the_flow();
+	assert_true(f->fd[INISIDE] >= 0 && f->fd[TGTSIDE] >= 0);
+
+	s = &f->f.side[TGTSIDE];
+	stray(other, f->fd[TGTSIDE], &s->eaddr, pa, "forged", 6);
+	udp_env_turns();
+	assert_int_equal(udp_env.udp.stats.stray, 1);
+	assert_int_equal(recv(a, got, sizeof(got), MSG_DONTWAIT), -1);
+
+	s = &f->f.side[INISIDE];
+	stray(b, f->fd[INISIDE], &s->oaddr, 6000, "bb", 2);
+	assert_int_equal(udp_env_recv(srv, got, sizeof(got), NULL, &pb), 2);
+	assert_int_not_equal(pa, pb);
+	assert_int_equal(udp_env.udp.stats.flows, 2);
+	udp_env_send_to(srv, lo, pb, "to b", 4);
+	assert_int_equal(udp_env_recv(b, got, sizeof(got), NULL, NULL), 4);
+	assert_int_equal(recv(a, got, sizeof(got), MSG_DONTWAIT), -1);
+}
+
+static void test_splice_stray4(void **state)
+{
+	(void)state;
+	splice_stray("127.0.0.1");
+}
+
+static void test_splice_stray6(void **state)
+{
+	(void)state;
+	splice_stray("::1");
+}
+
+/* One peer port, two ports forwarded to one of the guest */
+static void twin_ports(const char *peer, const char *host)
+{
+	int fd = udp_env_socket(peer, 7000);
+	struct udp_env_dgram d, e;
+	in_port_t port;
+
+	udp_env_rule(PIF_HOST, host, 6000, 6002);
+	udp_env_rule(PIF_HOST, host, 6001, 6002);
+	listen_all();
+	udp_env_send_to(fd, host, 6000, "a", 1);
+	assert_true(udp_env_guest_gets(&d));
+	assert_int_equal(d.dport, 6002);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
+						    .sport = 6002,
+						    .dport = d.sport },
+			    "re a", 4);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 4);
+	assert_int_equal(port, 6000);
+	udp_env_send_to(fd, host, 6001, "bb", 2);
+	assert_true(udp_env_guest_gets(&e));
+	assert_int_equal(e.dport, 6002);
+	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
+						    .sport = 6002,
+						    .dport = e.sport },
+			    "re bb", 5);
+	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 5);
+	assert_int_equal(port, 6001);
+}
+
+static void test_twin_ports4(void **state)
+{
+	(void)state;
+	twin_ports(PEER4, HOST4);
+}
+
+static void test_twin_ports6(void **state)
+{
+	(void)state;
+	twin_ports(PEER6, HOST6);
+}
+
+/* More of them than ports are tried: those in excess are dropped, and counted */
+static void test_twins_many(void **state)
+{
+	struct udp_env_dgram d;
+	unsigned i;
+	char from[16];
+
+	(void)state;
+	udp_env.opts.no_splice = true;
+	udp_env_rule(PIF_HOST, "127.0.0.1", 6000, 6000);
+	listen_all();
+	for (i = 0; i < 20; i++) {
+		snprintf(from, sizeof(from), "127.0.1.%u", i + 1);
+		udp_env_send_to(udp_env_socket(from, 7000), "127.0.0.1", 6000,
+				"a", 1);
+		if (i < 16)
+			assert_true(udp_env_guest_gets(&d));
+		else
+			assert_true(udp_env_guest_gets_nothing());
+	}
+	assert_int_equal(udp_env.udp.stats.stray, 4);
+	assert_int_equal(udp_env.flows.used, 16);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup(name, udp_env_reset)
+	const struct CMUnitTest tests[] = {
+		T(test_none4),         T(test_none6),
+		T(test_splice_stray4), T(test_splice_stray6),
+		T(test_twin_ports4),   T(test_twin_ports6),
+		T(test_twins_many),
+	};
+
+	return cmocka_run_group_tests(tests, udp_env_start, NULL);
+}
