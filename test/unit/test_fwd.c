@@ -44,6 +44,18 @@ __attribute__((weak)) int netns_call(struct netns *ns, int (*fn)(void *arg),
 	return fn(arg);
 }
 
+/* Before Linux 5.7, only root binds to an interface */
+static bool old_kernel;
+
+int setsockopt(int fd, int level, int opt, const void *val, socklen_t len)
+{
+	if (old_kernel && level == SOL_SOCKET && opt == SO_BINDTODEVICE) {
+		errno = EPERM;
+		return -1;
+	}
+	return (int)syscall(SYS_setsockopt, fd, level, opt, val, len);
+}
+
 static union inany_addr addr(const char *text)
 {
 	union inany_addr a;
@@ -215,6 +227,42 @@ static void test_splice(void **state)
 	/* Each pif has rules of its own */
 	assert_int_equal(fwd_listen(&fwd, PIF_HOST), 0);
 	assert_int_equal(fwd.nlisteners, 0);
+}
+
+/* The same by the addresses, if binding to an interface is not permitted */
+static void test_splice_old(void **state)
+{
+	const struct fwd_rule *r;
+	char text[1024];
+	int fd;
+
+	(void)state;
+	old_kernel = true;
+	fwd.netns = &netns;
+	r = add(&opts.splice, NULL, IPPROTO_TCP, 8080, 8080);
+	assert_int_equal(fwd_listen(&fwd, PIF_SPLICE), 0);
+	assert_int_equal(fwd.nlisteners, 2);
+	assert_int_equal(dial("127.0.0.1", 8080), 0);
+	assert_int_equal(dial("::1", 8080), 0);
+	assert_int_equal(dial("192.0.2.1", 8080), ECONNREFUSED);
+	assert_int_equal(fwd_listener_close(&fwd, r, 8080), 2);
+
+	/* One of both is not enough */
+	fd = plain("::1", SOCK_STREAM, 8080);
+	assert_int_equal(fwd_listener_open(&fwd, r, 8080), -EADDRINUSE);
+	assert_int_equal(dial("127.0.0.1", 8080), ECONNREFUSED);
+	close(fd);
+	fd = plain("127.0.0.1", SOCK_STREAM, 8080);
+	assert_int_equal(fwd_listener_open(&fwd, r, 8080), -EADDRINUSE);
+	assert_int_equal(dial("::1", 8080), ECONNREFUSED);
+	close(fd);
+
+	/* By its name there is nothing else to do */
+	snprintf(add(&opts.host, NULL, IPPROTO_TCP, 8081, 8081)->ifname,
+		 IFNAMSIZ, "lo");
+	assert_int_equal(listen_text(text, sizeof(text)), -EPERM);
+	assert_non_null(strstr(text, "requires kernel 5.7+"));
+	old_kernel = false;
 }
 
 /* A datagram tells where it was sent to; its flow can have the same port */
@@ -495,6 +543,7 @@ static void test_socket(void **state)
 static int each(void **state)
 {
 	(void)state;
+	old_kernel = false;
 	memset(&opts, 0, sizeof(opts));
 	memset(&guest, 0, sizeof(guest));
 	guest.v4.on = guest.v6.on = true;
@@ -535,13 +584,11 @@ static int set_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_tcp),         TEST(test_reference),
-		TEST(test_families),    TEST(test_splice),
-		TEST(test_udp),         TEST(test_in_use),
-		TEST(test_weak),        TEST(test_weak_fds),
-		TEST(test_denied),      TEST(test_messages),
-		TEST(test_limits),      TEST(test_socket),
-		TEST(test_come_and_go),
+		TEST(test_tcp),    TEST(test_reference),   TEST(test_families),
+		TEST(test_splice), TEST(test_splice_old),  TEST(test_udp),
+		TEST(test_in_use), TEST(test_weak),        TEST(test_weak_fds),
+		TEST(test_denied), TEST(test_messages),    TEST(test_limits),
+		TEST(test_socket), TEST(test_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

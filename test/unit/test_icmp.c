@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -624,6 +625,45 @@ static void test_full(void **state)
 	assert_int_equal(icmp.stats.flows, flows.max + 3);
 }
 
+/* Without descriptors for more: the flow unused for longest goes, if there is one */
+static void no_fd(const char *dst)
+{
+	struct req r = { .dst = dst, .id = 301 };
+	struct rlimit old, lim;
+	int top = dup(0);
+
+	close(top);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	lim = old;
+	lim.rlim_cur = (rlim_t)top;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	request(&r);
+	assert_int_equal(icmp.stats.no_fd, 1);
+	assert_int_equal(icmp.stats.flows, 0);
+	lim.rlim_cur++;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	for (; r.id < 304; r.id++) {
+		request(&r);
+		expect_reply(&r);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(icmp.stats.no_fd, 1);
+	assert_int_equal(icmp.stats.evicted, 2);
+	assert_int_equal(flows.used, 1);
+}
+
+static void test_no_fd4(void **state)
+{
+	(void)state;
+	no_fd(SELF4);
+}
+
+static void test_no_fd6(void **state)
+{
+	(void)state;
+	no_fd(SELF6);
+}
+
 static void test_blocked(void **state)
 {
 	struct req r = { .dst = SELF4, .id = 7 };
@@ -671,6 +711,8 @@ int main(void)
 		cmocka_unit_test_setup(test_bad, setup),
 		cmocka_unit_test_setup(test_idle, setup),
 		cmocka_unit_test_setup(test_full, setup),
+		cmocka_unit_test_setup(test_no_fd4, setup),
+		cmocka_unit_test_setup(test_no_fd6, setup),
 		cmocka_unit_test_setup(test_blocked, setup),
 		cmocka_unit_test_setup(test_torture, setup),
 	};

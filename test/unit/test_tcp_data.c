@@ -656,6 +656,48 @@ static void test_blocked(void **state)
 	close(c.fd);
 }
 
+/* Many wait for the tap. Some end meanwhile: in the middle, the last, the first */
+static void test_blocked_many(void **state)
+{
+	static const bool ends[6] = { true, false, true, false, true, true };
+	bool served[6] = { false };
+	struct env_conn c[6];
+	unsigned i, left = 2;
+	struct env_rx rx;
+
+	(void)state;
+	for (i = 0; i < 6; i++)
+		env_open(&c[i], i % 2 ? PEER6 : PEER4, 1000, 7, 1000);
+	tap_mem.blocked = true;
+	for (i = 0; i < 6; i++) {
+		peer_sends(&c[i], pattern + i, 500);
+		env_turns();
+	}
+	for (i = 0; i < 6; i++) {
+		if (ends[i])
+			env_data(&c[i], TH_RST, NULL, 0);
+	}
+	env_turns();
+	assert_int_equal(env.flows.used, left);
+	tap_mem.blocked = false;
+	tcp_tap_ready(&env.tcp);
+	env_turns();
+	for (; left; left--) {
+		assert_true(env_get(&rx));
+		for (i = 0; i < 6 && c[i].pport != rx.sport; i++)
+			;
+		assert_true(i < 6 && !ends[i] && !served[i]);
+		served[i] = true;
+		assert_int_equal(rx.seq, c[i].rcv);
+		assert_int_equal(rx.len, 500);
+		assert_memory_equal(rx.data, pattern + i, 500);
+	}
+	env_want_none();
+	assert_int_equal(env.tcp.blocked, FLOW_NONE);
+	for (i = 0; i < 6; i++)
+		close(c[i].fd);
+}
+
 /* Urgent data is data like any other, and what stands behind it arrives */
 static void urgent(const char *peer)
 {
@@ -717,7 +759,8 @@ int main(void)
 		T(test_window_asked),     T(test_partial_send),
 		T(test_no_idle_update),   T(test_dialogue),
 		T(test_dialogue_lost),    T(test_blocked),
-		T(test_urgent),           T(test_old_window),
+		T(test_blocked_many),     T(test_urgent),
+		T(test_old_window),
 	};
 
 	return cmocka_run_group_tests(tests, tcp_env_start, NULL);

@@ -525,6 +525,65 @@ static void test_from_host_refused(void **state)
 	close(fd);
 }
 
+/* Two connections of one peer port, to two ports forwarded to one of the guest:
+ * each must have its own port there
+ */
+static void twins(const char *peer, const char *host)
+{
+	const union inany_addr from = env_addr(peer), to = env_addr(host);
+	const struct sock_spec spec = { .af = inany_af(&from),
+					.type = SOCK_STREAM,
+					.proto = IPPROTO_TCP,
+					.bind = &from,
+					.port = 7000,
+					.reuse = true };
+	struct env_conn c[2];
+	struct env_rx rx;
+	unsigned i;
+
+	env_rule(host, 6020, 80);
+	env_rule(host, 6021, 80);
+	env_forwards();
+	for (i = 0; i < 2; i++) {
+		c[i] = addresses(peer, 0);
+		c[i].gport = 80;
+		c[i].fd = sock_open(&spec);
+		assert_true(c[i].fd >= 0);
+		assert_int_equal(
+			sock_connect(c[i].fd, &to, (in_port_t)(6020 + i), 0),
+			-EINPROGRESS);
+		env_turns();
+		assert_true(env_get(&rx));
+		assert_int_equal(rx.flags, TH_SYN);
+		assert_int_equal(rx.dport, 80);
+		c[i].pport = rx.sport;
+		c[i].rcv = rx.seq + 1;
+	}
+	assert_int_equal(c[0].pport, 7000);
+	assert_int_not_equal(c[1].pport, 7000);
+	/* The guest refuses the second: the first stays */
+	env_send(&c[1],
+		 &(struct env_tx){ .ack = c[1].rcv, .flags = TH_RST | TH_ACK },
+		 1);
+	assert_int_equal(env_peer_error(c[1].fd), ECONNRESET);
+	assert_int_equal(env_peer_error(c[0].fd), 0);
+	assert_int_equal(env.flows.used, 1);
+	close(c[0].fd);
+	close(c[1].fd);
+}
+
+static void test_twins4(void **state)
+{
+	(void)state;
+	twins(PEER4, HOST4);
+}
+
+static void test_twins6(void **state)
+{
+	(void)state;
+	twins(PEER6, HOST6);
+}
+
 /* An old connection of the guest answers: it is told that it is over */
 static void test_from_host_old_ack(void **state)
 {
@@ -705,6 +764,8 @@ int main(void)
 		T(test_from_host),
 		T(test_from_host_early_data),
 		T(test_from_host_refused),
+		T(test_twins4),
+		T(test_twins6),
 		T(test_from_host_old_ack),
 		T(test_no_descriptor),
 		T(test_spare_is_no_listener),
