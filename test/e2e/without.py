@@ -7,6 +7,8 @@ ipv6        a kernel without IPv6 (ipv6.disable=1): socket() of that family
             fails with EAFNOSUPPORT
 netlink     a sandbox without AF_NETLINK: EAFNOSUPPORT
 pivot_root  a container manager that does not permit it: EPERM
+userns      one that permits no user namespace: EPERM
+mountns     none of the other namespaces we isolate ourselves by: EPERM
 """
 
 import ctypes
@@ -21,6 +23,8 @@ import sys
 
 NR_SOCKET = {"x86_64": 41, "aarch64": 198, "riscv64": 198}
 NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41}
+NR_UNSHARE = {"x86_64": 272, "aarch64": 97, "riscv64": 97}
+NEWUSER, NEWNS, NEWUTS, NEWIPC = 0x10000000, 0x20000, 0x4000000, 0x8000000
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
 RET_ALLOW, RET_ERRNO = 0x7fff0000, 0x00050000
@@ -30,6 +34,8 @@ FEATURES = {
     "ipv6": (NR_SOCKET, socket.AF_INET6, errno.EAFNOSUPPORT),
     "netlink": (NR_SOCKET, socket.AF_NETLINK, errno.EAFNOSUPPORT),
     "pivot_root": (NR_PIVOT_ROOT, None, errno.EPERM),
+    "userns": (NR_UNSHARE, NEWUSER, errno.EPERM),
+    "mountns": (NR_UNSHARE, NEWNS | NEWIPC | NEWUTS, errno.EPERM),
 }
 
 
