@@ -192,16 +192,26 @@ static void test_take_hostile(void **state)
 	}
 }
 
+/* Asked of the kernel, in one of two ways */
+static struct nl_sock nl;
+static struct procnet files;
+
+static void ask(bool by_text, uint8_t proto, in_port_t first, in_port_t last,
+		struct told *t)
+{
+	assert_int_equal(
+		by_text ? procnet_bound(&files, proto, first, last, tell, t)
+			: nl_diag_bound(&nl, proto, first, last, tell, t),
+		0);
+}
+
 /* Sockets of our own, as the kernel tells of them */
-static void test_kernel(void **state)
+static void own(bool by_text)
 {
 	static const char *const on[] = { "127.0.0.1", "::1", "0.0.0.0", "::" };
 	static struct told t;
-	struct nl_sock nl;
 	unsigned i, type;
 
-	(void)state;
-	assert_int_equal(nl_diag_open(&nl), 0);
 	for (i = 0; i < ARRAY_SIZE(on) * 2; i++) {
 		const char *text = on[i / 2];
 		union inany_addr a;
@@ -223,35 +233,42 @@ static void test_kernel(void **state)
 
 		/* TCP: bound is not enough */
 		memset(&t, 0, sizeof(t));
-		assert_int_equal(
-			nl_diag_bound(&nl, proto, port, port, tell, &t), 0);
+		ask(by_text, proto, port, port, &t);
 		assert_int_equal(t.n, i % 2);
 		if (type == SOCK_STREAM)
 			assert_int_equal(listen(fd, 1), 0);
 
 		memset(&t, 0, sizeof(t));
-		assert_int_equal(
-			nl_diag_bound(&nl, proto, port, port, tell, &t), 0);
+		ask(by_text, proto, port, port, &t);
 		assert_int_equal(t.n, 1);
 		assert_int_equal(t.last.port, port);
 		assert_true(inany_equals(&t.last.addr, &a));
 
 		/* the filter of ports, each way; everything */
 		memset(&t, 0, sizeof(t));
-		assert_int_equal(nl_diag_bound(&nl, proto, 1,
-					       (in_port_t)(port - 1), tell, &t),
-				 0);
-		assert_int_equal(nl_diag_bound(&nl, proto,
-					       (in_port_t)(port + 1), 65535,
-					       tell, &t),
-				 0);
+		ask(by_text, proto, 1, (in_port_t)(port - 1), &t);
+		ask(by_text, proto, (in_port_t)(port + 1), 65535, &t);
 		assert_false(port_set_has(&t.ports, port));
-		assert_int_equal(nl_diag_bound(&nl, proto, 1, 65535, tell, &t),
-				 0);
+		ask(by_text, proto, 1, 65535, &t);
 		assert_true(port_set_has(&t.ports, port));
 		close(fd);
 	}
+}
+
+static void test_kernel(void **state)
+{
+	(void)state;
+	assert_int_equal(nl_diag_open(&nl), 0);
+	own(false);
 	nl_close(&nl);
+}
+
+static void test_kernel_text(void **state)
+{
+	(void)state;
+	assert_int_equal(procnet_open(&files), 0);
+	own(true);
+	procnet_close(&files);
 }
 
 static void test_reached(void **state)
@@ -518,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_take),
 		cmocka_unit_test(test_take_hostile),
 		cmocka_unit_test(test_kernel),
+		cmocka_unit_test(test_kernel_text),
 		cmocka_unit_test(test_reached),
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_wanted),

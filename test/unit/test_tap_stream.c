@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -353,6 +354,37 @@ static void test_second_client(void **state)
 	assert_int_equal(nup, 2);
 }
 
+/* No descriptor to spare: another client waits, which is not reported for ever, and
+ * is served once there is one again
+ */
+static void test_no_descriptor(void **state)
+{
+	struct rlimit old, lim;
+	int second, top;
+
+	(void)state;
+	peer = dial();
+	second = dial();
+	top = dup(0);
+	close(top);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	lim = old;
+	lim.rlim_cur = (rlim_t)top;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	turn();
+	turn();
+	assert_int_equal(nup, 1);
+	assert_int_equal(loop_turn(&loop, 0), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	leave();
+	peer = second;
+	turn();
+	assert_int_equal(nup, 2);
+	leave();
+	join();
+	assert_int_equal(nup, 3);
+}
+
 /*
  * To the guest: frames with a number, until the tap is blocked
  */
@@ -688,12 +720,19 @@ static int group_teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_framing),          TEST(test_many_small),
-		TEST(test_bad_length),       TEST(test_short),
-		TEST(test_reconnect),        TEST(test_second_client),
-		TEST(test_back_pressure),    TEST(test_idle),
-		TEST(test_gone_while_full),  TEST(test_broken_pipe),
-		cmocka_unit_test(test_fd),   cmocka_unit_test(test_one_off),
+		TEST(test_framing),
+		TEST(test_many_small),
+		TEST(test_bad_length),
+		TEST(test_short),
+		TEST(test_reconnect),
+		TEST(test_second_client),
+		TEST(test_no_descriptor),
+		TEST(test_back_pressure),
+		TEST(test_idle),
+		TEST(test_gone_while_full),
+		TEST(test_broken_pipe),
+		cmocka_unit_test(test_fd),
+		cmocka_unit_test(test_one_off),
 		cmocka_unit_test(test_path),
 	};
 
