@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -277,12 +278,35 @@ struct udp_flow *udp_flow_from_tap(struct udp *u, const struct flowside *tap,
 	return flow_start(u, f);
 }
 
+/* May what was sent to @local belong to a flow, by our address? Of one begun by a
+ * broadcast, the socket knows it; to the guest, who may have begun it, all are one.
+ *
+ * #syscalls getsockname
+ */
+static bool is_local(const struct udp_flow *f, unsigned side,
+		     const union inany_addr *local)
+{
+	union inany_addr a = f->f.side[side].oaddr;
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	in_port_t port;
+
+	if (f->f.pif[INISIDE] == PIF_TAP)
+		return true;
+	if (f->fd[side] >= 0 && (getsockname(f->fd[side], &sa.sa, &len) ||
+				 inany_from_sockaddr(&a, &port, &sa)))
+		return true;
+	return inany_is_unspecified(&a) || inany_equals(&a, local);
+}
+
 /* Is a flow of this peer known on the tap? Another peer, or the same one that asked
- * at another port, must not look like it: choose another port for one of them.
+ * at another port or address, must not look like it: choose another port for one of
+ * them, for the answer has to come from where was asked.
  *
  * Return: flow, NULL if @tgt is free for a new one, or if not (@full)
  */
 static struct udp_flow *tap_twin(struct udp *u, const struct flowside *ini,
+				 const union inany_addr *local,
 				 struct flowside *tgt, bool *full)
 {
 	unsigned i, side;
@@ -297,7 +321,8 @@ static struct udp_flow *tap_twin(struct udp *u, const struct flowside *ini,
 			return NULL;
 		s = &o->side[!side];
 		if (inany_equals(&s->eaddr, &ini->eaddr) &&
-		    s->eport == ini->eport && s->oport == ini->oport)
+		    s->eport == ini->eport && s->oport == ini->oport &&
+		    is_local((struct udp_flow *)o, !side, local))
 			return (struct udp_flow *)o;
 		tgt->oport = (in_port_t)(PORT_FIRST | (tgt->oport + PORT_STEP));
 	}
@@ -376,7 +401,7 @@ struct udp_flow *udp_flow_from_listener(struct udp *u, uint32_t id,
 		return NULL;
 	}
 	if (pif == PIF_TAP) {
-		f = tap_twin(u, ini, &tgt, &full);
+		f = tap_twin(u, ini, &d->local, &tgt, &full);
 		if (f || full) {
 			u->stats.stray += full;
 			return f;

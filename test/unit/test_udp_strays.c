@@ -157,46 +157,59 @@ static void test_splice_stray6(void **state)
 	splice_stray("::1");
 }
 
-/* One peer port, two ports forwarded to one of the guest */
-static void twin_ports(const char *peer, const char *host)
+/* One socket asks at two of our addresses or ports, which are one for the guest:
+ * the answers come from where was asked
+ */
+static void asked_twice(const char *peer, const char *const host[2],
+			const in_port_t port[2])
 {
 	int fd = udp_env_socket(peer, 7000);
-	struct udp_env_dgram d, e;
-	in_port_t port;
+	struct udp_env_dgram d;
+	union inany_addr from;
+	in_port_t from_port;
+	char text[INANY_STRLEN];
+	unsigned i;
 
-	udp_env_rule(PIF_HOST, host, 6000, 6002);
-	udp_env_rule(PIF_HOST, host, 6001, 6002);
+	udp_env_rule(PIF_HOST, NULL, 6000, 6002);
+	udp_env_rule(PIF_HOST, NULL, 6001, 6002);
 	listen_all();
-	udp_env_send_to(fd, host, 6000, "a", 1);
-	assert_true(udp_env_guest_gets(&d));
-	assert_int_equal(d.dport, 6002);
-	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
-						    .sport = 6002,
-						    .dport = d.sport },
-			    "re a", 4);
-	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 4);
-	assert_int_equal(port, 6000);
-	udp_env_send_to(fd, host, 6001, "bb", 2);
-	assert_true(udp_env_guest_gets(&e));
-	assert_int_equal(e.dport, 6002);
-	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
-						    .sport = 6002,
-						    .dport = e.sport },
-			    "re bb", 5);
-	assert_int_equal(udp_env_recv(fd, got, sizeof(got), NULL, &port), 5);
-	assert_int_equal(port, 6001);
+	for (i = 0; i < 6; i++) {
+		udp_env_send_to(fd, host[i % 2], port[i % 2], "what?", 5);
+		assert_true(udp_env_guest_gets(&d));
+		assert_int_equal(d.dport, 6002);
+		udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
+							    .sport = 6002,
+							    .dport = d.sport },
+				    "that", 4);
+		assert_int_equal(
+			udp_env_recv(fd, got, sizeof(got), &from, &from_port),
+			4);
+		assert_string_equal(inany_ntop(&from, text), host[i % 2]);
+		assert_int_equal(from_port, port[i % 2]);
+	}
+	assert_int_equal(udp_env.udp.stats.flows, 2);
 }
 
-static void test_twin_ports4(void **state)
+static void test_two_ports(void **state)
 {
-	(void)state;
-	twin_ports(PEER4, HOST4);
+	static const char *const host4[2] = { HOST4, HOST4 };
+	static const char *const host6[2] = { HOST6, HOST6 };
+	static const in_port_t port[2] = { 6000, 6001 };
+
+	asked_twice(PEER4, host4, port);
+	udp_env_reset(state);
+	asked_twice(PEER6, host6, port);
 }
 
-static void test_twin_ports6(void **state)
+static void test_two_addresses(void **state)
 {
-	(void)state;
-	twin_ports(PEER6, HOST6);
+	static const char *const host4[2] = { HOST4, PEER4B };
+	static const char *const host6[2] = { HOST6, PEER6B };
+	static const in_port_t port[2] = { 6000, 6000 };
+
+	asked_twice(PEER4, host4, port);
+	udp_env_reset(state);
+	asked_twice(PEER6, host6, port);
 }
 
 /* More of them than ports are tried: those in excess are dropped, and counted */
@@ -227,9 +240,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, udp_env_reset)
 	const struct CMUnitTest tests[] = {
-		T(test_none4),         T(test_none6),
-		T(test_splice_stray4), T(test_splice_stray6),
-		T(test_twin_ports4),   T(test_twin_ports6),
+		T(test_none4),         T(test_none6),     T(test_splice_stray4),
+		T(test_splice_stray6), T(test_two_ports), T(test_two_addresses),
 		T(test_twins_many),
 	};
 
