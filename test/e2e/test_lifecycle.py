@@ -95,6 +95,20 @@ def test_shell_from_environment(run, tmp):
     assert "shell" in res.stdout
 
 
+def test_shell_missing(run, tmp):
+    """$SHELL cannot be run: status as of shells, and a word about it."""
+    shell = os.path.join(tmp, "shell")
+    env = {**os.environ, "SHELL": shell}
+    res = run("--config-net", env=env)
+    assert res.returncode == 127
+    assert "cannot execute $SHELL, %s: No such file" % shell in res.stderr
+    with open(shell, "w", encoding="ascii"):
+        pass
+    res = run("--config-net", env=env)
+    assert res.returncode == 126
+    assert "%s: Permission denied" % shell in res.stderr
+
+
 def test_default_shell(run):
     """No command and no $SHELL: /bin/sh, reading from our stdin."""
     env = {k: v for k, v in os.environ.items() if k != "SHELL"}
@@ -141,16 +155,22 @@ def test_target_joined(pasta, fam, form):
 
 @pytest.fixture
 def in_named(net, bindir, procs, tmp):
-    """Factory: pasta as root, --netns with a name or path of ip-netns."""
+    """Factory: pasta as root, --netns with a name or path of ip-netns, or a
+    link to a link to that."""
     made = []
 
     def make(by, *opts):
         made.append(NamedNetns("target"))
         ns = made[-1]
         pidfile = os.path.join(tmp, "pid")
+        link = os.path.join(tmp, "link")
+        if by == "link":
+            os.mkdir(os.path.join(tmp, "dir"))
+            os.symlink("dir/next", link)
+            os.symlink(ns.path, os.path.join(tmp, "dir/next"))
         argv = [os.path.join(bindir, "pasta"), "--config-net", *NO_PORTS,
                 "--runas", "0", "--pid", pidfile, *opts, "--netns",
-                ns.name if by == "name" else ns.path]
+                {"name": ns.name, "path": ns.path, "link": link}[by]]
         proc = procs.start(argv, ns=net.host, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True)
         out = proc.communicate(timeout=20)[0]
@@ -163,11 +183,14 @@ def in_named(net, bindir, procs, tmp):
         ns.delete()
 
 
-@pytest.mark.parametrize("by", ["name", "path"])
+@pytest.mark.parametrize("by", ["name", "path", "link"])
 def test_named_netns(in_named, fam, by):
-    ns, _ = in_named(by)
+    """It works, and pasta ends when the name goes."""
+    ns, pidfd = in_named(by)
     out = ns.run("ping", "-n", "-c", "1", "-W", "10", fam.far).stdout
     assert " 0% packet loss" in out
+    ns.delete()
+    assert pidfd_wait(pidfd, 10)
 
 
 def test_no_netns_quit(in_named):

@@ -2,8 +2,10 @@
 /* What all backends of the tap share: lending, padding, checksums, capture */
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/log.h"
 #include "pcap.h"
 #include "tap/backend.h"
 #include "test/unit/packet.h"
@@ -335,6 +337,89 @@ static void test_capture(void **state)
 	assert_int_equal(tap.stats.rx_frames, 1);
 }
 
+/* What --trace says of a frame, whatever is in it; cut short, and in pieces */
+static void test_trace(void **state)
+{
+#define V4 "\x45\0\0\x28\0\0"
+#define A4 "\0\0\300\0\2\x0f\306\063\144\1"
+	static const struct {
+		const char *eth, *l3;
+		size_t l3len;
+		const char *text;
+	} rows[] = {
+		{ "\x08\0", V4 "\0\0\x40\x06" A4 "\0\x50\1\xbb", 24,
+		  "38 bytes, TCP 192.0.2.15 port 80 -> 198.51.100.1 port 443" },
+		{ "\x08\0", V4 "\0\0\x40\x11" A4 "\0\x35\0", 23,
+		  "37 bytes, UDP 192.0.2.15 -> 198.51.100.1" },
+		{ "\x08\0", V4 "\0\1\x40\x11" A4 "\0\x35\0\x35", 24,
+		  "38 bytes, UDP 192.0.2.15 -> 198.51.100.1" },
+		{ "\x08\0", V4 "\0\0\x40\x01" A4 "\x08\0\0\0", 24,
+		  "38 bytes, ICMP 192.0.2.15 -> 198.51.100.1" },
+		{ "\x08\0", V4 "\0\0\x40\x84" A4 "\0\0\0\0", 24,
+		  "38 bytes, IP protocol 132 192.0.2.15 -> 198.51.100.1" },
+		{ "\x08\0", V4, 6, "20 bytes, EtherType 0x0800" },
+		{ "\x08\0", "\x4f\0\0\x28\0\0\0\0\x40\x06" A4, 20,
+		  "34 bytes, TCP 192.0.2.15 -> 198.51.100.1" },
+		{ "\x86\xdd",
+		  "\x60\0\0\0\0\0\x3a\xff"
+		  "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\2"
+		  "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1",
+		  40, "54 bytes, ICMPv6 fe80::2 -> ff02::1" },
+		{ "\x86\xdd",
+		  "\x60\0\0\0\0\0\x11\xff"
+		  "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\2"
+		  "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1"
+		  "\2\x22\2\x23",
+		  44, "58 bytes, UDP fe80::2 port 546 -> ff02::1 port 547" },
+		{ "\x86\xdd", "\x60", 1, "15 bytes, EtherType 0x86dd" },
+		{ "\x08\x06", "\0\1", 2, "16 bytes, ARP" },
+		{ "\x88\xcc", "", 0, "14 bytes, EtherType 0x88cc" },
+	};
+	uint8_t frame[80] = { 0 };
+	int real = dup(STDERR_FILENO), file = memfd_create("trace", 0);
+	char said[256], *end;
+	struct iovec iov[2];
+	size_t len, cut;
+	unsigned i;
+	ssize_t n;
+
+	(void)state;
+	assert_true(file >= 0);
+	log_level(LOG_TRACE);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		memcpy(frame + 12, rows[i].eth, 2);
+		memcpy(frame + 14, rows[i].l3, rows[i].l3len);
+		len = 14 + rows[i].l3len;
+		for (cut = 0; cut <= len; cut++) {
+			iov[0] = (struct iovec){ frame, cut };
+			iov[1] = (struct iovec){ frame + cut, len - cut };
+			assert_int_equal(ftruncate(file, 0), 0);
+			assert_int_equal(lseek(file, 0, SEEK_SET), 0);
+			dup2(file, STDERR_FILENO);
+			tap_trace("Way", iov, 2, len);
+			dup2(real, STDERR_FILENO);
+			n = pread(file, said, sizeof(said) - 1, 0);
+			assert_true(n > 0);
+			said[n] = 0;
+			end = strstr(said, ": Way: ");
+			assert_non_null(end);
+			end[strlen(end) - 1] = 0; /* newline */
+			assert_string_equal(end + 7, rows[i].text);
+		}
+	}
+	dup2(file, STDERR_FILENO);
+	for (len = 0; len < 14; len++)
+		tap_trace("Way", &(struct iovec){ frame, len }, 1, len);
+	dup2(real, STDERR_FILENO);
+	n = pread(file, said, sizeof(said) - 1, 0);
+	assert_true(n > 0);
+	said[n] = 0;
+	assert_non_null(strstr(said, "0 bytes, too short"));
+	log_level(LOG_INFO);
+	close(real);
+	close(file);
+}
+
 /* A backend need not have all operations */
 static void test_flush(void **state)
 {
@@ -354,6 +439,7 @@ int main(void)
 		cmocka_unit_test_setup(test_send_l4_odd, setup),
 		cmocka_unit_test_setup(test_send_l2, setup),
 		cmocka_unit_test_setup(test_capture, setup),
+		cmocka_unit_test_setup(test_trace, setup),
 		cmocka_unit_test_setup(test_flush, setup),
 	};
 
