@@ -306,6 +306,29 @@ def test_specs(pasta, net, fam, kind, spec, inner, outer):
         assert mine == {first + outer}
 
 
+def test_one_refused(pasta, net, fam, kind):
+    """A port on two addresses, one of them somebody else's at first: the other
+    serves, and goes on when that one is to be had."""
+    port = net.port()
+    option = "-" + KINDS[kind][0]
+    theirs = server(net.host, fam, kind, port, fam.host)
+
+    def answers(addr):
+        try:
+            return talk(net.host, fam, kind, addr, port)
+        except OSError:
+            return False
+
+    p = pasta(option, "%s/%d,auto" % (fam.loopback, port),
+              option, "%s/%d,auto" % (fam.host, port))
+    with Echo(server(p.ns, fam, kind, port)):
+        wait_for(lambda: answers(fam.loopback), "port on loopback")
+        theirs.close()
+        wait_for(lambda: answers(fam.host), "port that was refused")
+        assert answers(fam.loopback)
+    Watch(net.host, kind, port).until(False, 0)
+
+
 def test_ephemeral(pasta, net, fam, kind):
     """Ports the host gives to clients are left alone."""
     p = pasta("-t", "auto", "-u", "auto")
