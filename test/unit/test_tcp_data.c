@@ -670,7 +670,7 @@ static void test_blocked_many(void **state)
 		env_open(&c[i], i % 2 ? PEER6 : PEER4, 1000, 7, 1000);
 	tap_mem.blocked = true;
 	for (i = 0; i < 6; i++) {
-		peer_sends(&c[i], pattern + i, 500);
+		peer_sends(&c[i], env_pattern + i, 500);
 		env_turns();
 	}
 	for (i = 0; i < 6; i++) {
@@ -690,7 +690,7 @@ static void test_blocked_many(void **state)
 		served[i] = true;
 		assert_int_equal(rx.seq, c[i].rcv);
 		assert_int_equal(rx.len, 500);
-		assert_memory_equal(rx.data, pattern + i, 500);
+		assert_memory_equal(rx.data, env_pattern + i, 500);
 	}
 	env_want_none();
 	assert_int_equal(env.tcp.blocked, FLOW_NONE);
