@@ -116,7 +116,7 @@ class Passt(Contestant):
     """passt and pasta as installed in some directory."""
 
     kinds = ("tap", "splice-in", "splice-out", "passt", "start", "pasta",
-             "passt-idle", "binary")
+             "pasta-auto", "passt-idle", "binary")
 
     def __init__(self, name, label, directory, tools, why):
         super().__init__(name, label)
@@ -143,6 +143,11 @@ class Passt(Contestant):
 
     tap = pasta
 
+    def pasta_auto(self, world, row):
+        """pasta that looks out for listening sockets on both sides."""
+        return self.pasta(world, row, ("-t", "auto", "-T", "auto",
+                                       "-u", "none", "-U", "none"))
+
     def splice_in(self, world, row):
         path = self.pasta(world, row, ("-t", str(world.port + 1), "-u", "none",
                                        "-T", "none", "-U", "none"))
@@ -163,13 +168,18 @@ class Passt(Contestant):
         path = self.passt_idle(world, row)
         path.client, path.namespaces = guest, [guest]
         connect_bridge(world, self.tools, path, guest, path.sock)
+        world.sh("sysctl", "-qw", f"net.ipv6.conf.{TAP}.accept_ra=0", ns=guest)
         configure(world, guest, f"{w.HOST4}/24", w.GATEWAY4, row.mtu)
+        world.sh("ip", "addr", "add", f"{w.HOST6}/64", "dev", TAP, "nodad",
+                 ns=guest)
+        world.sh("ip", "-6", "route", "add", "default", "via", w.GATEWAY6,
+                 "dev", TAP, ns=guest)
         path.helpers = [proc.pid for proc in path.procs]
         return path
 
     def passt_idle(self, world, row):
         port = world.next_port()
-        path = Path("host", "world", w.WORLD4, "", port)
+        path = Path("host", "world", w.WORLD4, w.WORLD6, port)
         path.sock = world.tmp / f"{port}.sock"
         argv = [self.dir / "passt", "-q", "-s", path.sock, "-m", row.mtu,
                 *QUIET]

@@ -3,6 +3,8 @@
 
 import statistics
 
+from . import aims
+
 PEERS = ("peer", "older", "slirp")
 EXTRAS = {      # key in samples: heading, format
     "cpu_daemon": ("daemon s/GB", "{:.3f}"),
@@ -23,6 +25,16 @@ EXTRAS = {      # key in samples: heading, format
     "connect_secs": ("connect s", "{:.1f}"),
     "fds_each": ("fds each", "{:.2f}"),
     "rss_bytes_each": ("RSS B each", "{:.0f}"),
+    "rss_mb": ("RSS MB, open", "{:.2f}"),
+    "rss_closed_mb": ("RSS MB, closed", "{:.2f}"),
+    "fds_left": ("fds left", "{:.0f}"),
+    "cpu_ms": ("CPU ms", "{:.1f}"),
+    "as_built_kb": ("as it is, kB", "{:.0f}"),
+    "gbps": ("Gbit/s", "{:.2f}"),
+    "p10_p90": ("p10 / p90", "{:.2f}"),
+    "us_10": ("us, 10 flows", "{:.2f}"),
+    "us_1000": ("us, 1000 flows", "{:.2f}"),
+    "us_15000": ("us, 15000 flows", "{:.2f}"),
 }
 
 
@@ -102,6 +114,22 @@ def note(entry):
     return f"{len(errors)} failed: {' '.join(errors[0].split())[:120]}"
 
 
+def aim(result):
+    """What a row is to reach, and whether it does, as short text."""
+    checked = aims.check(result)
+    if not checked:
+        return "-"
+    text_of = {True: "met", False: "falls short", None: "not measured"}
+    verdict = min((met for _, met in checked),
+                  key=(False, None, True).index)
+    short = [wanted for wanted, met in checked if met is verdict]
+    return (", ".join(wanted for wanted, _ in checked) +
+            f": {'**' if verdict is False else ''}{text_of[verdict]}"
+            f"{'**' if verdict is False else ''}" +
+            (f" ({', '.join(short)})"
+             if verdict is not True and len(short) < len(checked) else ""))
+
+
 def text(result):
     """A row as lines for a terminal."""
     lines = [f"{result['name']}: {result['title']} "
@@ -113,6 +141,8 @@ def text(result):
             f"x limit {number(entry.get('to_limit'))}  "
             f"x best peer {number(entry.get('to_best_peer'))}  "
             f"{extras(entry)} {note(entry)}".rstrip())
+    if "ours" in result["contestants"]:
+        lines.append(f"  aim: {aim(result).replace('**', '')}")
     return "\n".join(lines)
 
 
@@ -122,8 +152,8 @@ def markdown(report):
     names = [name for name in meta["contestants"]
              if name not in meta["skipped"]]
     lines = ["| row | unit | " + " | ".join(names) +
-             " | ours / limit | ours / best peer |",
-             "|---" * (len(names) + 4) + "|"]
+             " | ours / limit | ours / best peer | aim |",
+             "|---" * (len(names) + 5) + "|"]
     for result in report["rows"]:
         entries = result["contestants"]
         ours = entries.get("ours", {})
@@ -135,19 +165,21 @@ def markdown(report):
         lines.append(f"| {result['title']} (`{result['name']}`) | {unit} | " +
                      " | ".join(cells) +
                      f" | {number(ours.get('to_limit'))}"
-                     f" | {number(ours.get('to_best_peer'))} |")
+                     f" | {number(ours.get('to_best_peer'))}"
+                     f" | {aim(result)} |")
     lines += ["", "Contestants:", ""]
     for name, about in meta["contestants"].items():
         why = meta["skipped"].get(name)
         lines.append(f"- {name}: {about}" + (f"; skipped: {why}" if why
                                              else ""))
     lines += ["", "Beside the value of each (median of all rounds):", "",
-              "| row | contestant | value | min..max | also seen |",
-              "|---|---|---|---|---|"]
+              "| row | contestant | rounds | value | min..max | also seen |",
+              "|---|---|---|---|---|---|"]
     for result in report["rows"]:
         for name, entry in result["contestants"].items():
             also = "; ".join(filter(None, (extras(entry), note(entry))))
             lines.append(f"| `{result['name']}` | {name} | "
+                         f"{len(entry['samples'])} | "
                          f"{number(entry.get('value'))} | "
                          f"{number(entry.get('min'))}.."
                          f"{number(entry.get('max'))} | {also} |")

@@ -375,9 +375,14 @@ def latency_rows():
         yield Row(f"{name}-passt", f"passt, {what} on one CPU, " +
                   ("median" if unit == "us" else "rate"), unit, "passt", rr,
                   better=better, pinned=True, default=False, options=modes)
-        yield Row(f"syscalls-{name}",
-                  f"pasta, system calls for one {what}", "calls", "pasta",
-                  syscalls, better="less", rounds=1, options=modes)
+        for program, kind, mark in (("pasta", "pasta", ""),
+                                    ("passt", "passt", "-passt")):
+            for v6 in (False, True):
+                yield Row(f"syscalls-{name}{mark}{'-v6' if v6 else ''}",
+                          f"{program}, system calls for one {what}" +
+                          (", IPv6" if v6 else ""), "calls", kind, syscalls,
+                          better="less", rounds=1, options=modes | {"v6": v6},
+                          default=not mark and not v6)
 
 
 def other_rows():

@@ -122,8 +122,10 @@ class World:
         for ns, addrs in (("host", (f"{HOST4}/24", f"{HOST6}/64")),
                           ("world", (f"{GATEWAY4}/24", f"{GATEWAY6}/64"))):
             for addr in addrs:
-                nodad = ["nodad"] if ":" in addr else []
-                self.sh("ip", "addr", "add", addr, "dev", "eth0", *nodad,
+                # the kernel's route would be preferred to the one below
+                flags = ["nodad"] if ":" in addr else []
+                flags += ["noprefixroute"] if addr == f"{GATEWAY6}/64" else []
+                self.sh("ip", "addr", "add", addr, "dev", "eth0", *flags,
                         ns=ns)
             self.sh("ip", "link", "set", "eth0", "up", ns=ns)
         self.sh("ip", "addr", "add", f"{WORLD4}/32", "dev", "lo", ns="world")
