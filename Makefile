@@ -103,6 +103,7 @@ PROFILES := $(wildcard contrib/apparmor/* contrib/selinux/*)
 COMPS	:= $(O)/completion/passt $(O)/completion/_passt
 UNIT	:= $(patsubst test/unit/%.c,$(O)/test/unit/%,\
 	     $(wildcard test/unit/test_*.c))
+COST	:= $(O)/test/cost/cost
 FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 	     $(wildcard test/fuzz/fuzz_*.c))
 # What runs once, or now and then, is made small rather than fast
@@ -190,7 +191,7 @@ $(O)/completion/passt $(O)/completion/_passt: $(O)/passt \
 $(LIB): $(filter-out $(O)/passt.o,$(OBJS)) $(FAKES)
 	rm -f $@
 	$(AR) rcs $@ $^
-$(O)/test/unit/%: $(O)/test/unit/%.o $(LIB)
+$(UNIT) $(COST): %: %.o $(LIB)
 	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka
 
 unit: $(UNIT)
@@ -229,7 +230,7 @@ coverage:
 KILLERS	:= cc musl-gcc-static
 check:
 	test/install-tools
-	$(MAKE) --no-print-directory all $(UNIT)
+	$(MAKE) --no-print-directory all $(UNIT) $(COST)
 	$(MAKE) --no-print-directory CC=cc SECCOMP=kill \
 		build/cc-kill/pasta build/cc-kill/qrap
 	$(MAKE) --no-print-directory CC=musl-gcc STATIC=1 SECCOMP=kill \
