@@ -6,12 +6,19 @@
  * super-frames stay whole, and a ring of bytes for each direction. A packet
  * that does not fit is lost, as on a real wire with a finite buffer.
  *
- * usage: delay DEVICE NETNS-PATH MILLISECONDS (one way)
+ * With LOSS, each packet is lost at random with that probability, in millionths,
+ * and packets come as they are on a wire: no super-frames, of which more would
+ * be lost at once. What is lost depends on how many packets came before in the
+ * same direction, and on a constant. SIGUSR1 begins anew, so that whoever is
+ * measured next meets the same losses.
+ *
+ * usage: delay DEVICE NETNS-PATH MILLISECONDS (one way) [LOSS]
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +37,8 @@
 #define MAX_PACKET (66 << 10)
 #define BATCH      64
 #define NS         1000000000LL
+#define MILLION    1000000
+#define SEED       0x9e3779b97f4a7c15ULL
 
 /* Before each packet in a ring; len 0: the rest of the ring is unused */
 struct record {
@@ -43,12 +52,15 @@ struct wire {
 	size_t head; /* next byte to deliver */
 	size_t tail; /* next byte to fill */
 	size_t used;
+	uint64_t random;
 	int from;
 	int to;
 };
 
 static struct wire wires[2];
 static uint8_t scratch[MAX_PACKET];
+static uint64_t loss; /* millionths */
+static volatile sig_atomic_t anew = 1;
 
 static void die(const char *what)
 {
@@ -74,7 +86,8 @@ static int tun_open(const char *name)
 	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) ||
 	    ioctl(fd, TUNSETVNETHDRSZ, &vnet_len) ||
-	    ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6))
+	    ioctl(fd, TUNSETOFFLOAD,
+		  TUN_F_CSUM | (loss ? 0 : TUN_F_TSO4 | TUN_F_TSO6)))
 		die("tun");
 	return fd;
 }
@@ -106,6 +119,15 @@ static void wire_put(struct wire *w, const uint8_t *data, size_t len,
 	w->used += size;
 }
 
+/* Is the next packet lost? One step of xorshift64* */
+static int wire_loses(struct wire *w)
+{
+	w->random ^= w->random >> 12;
+	w->random ^= w->random << 25;
+	w->random ^= w->random >> 27;
+	return (w->random * 0x2545f4914f6cdd1dULL >> 32) % MILLION < loss;
+}
+
 /* Take what the device has */
 static void wire_fill(struct wire *w, int64_t delay)
 {
@@ -117,7 +139,8 @@ static void wire_fill(struct wire *w, int64_t delay)
 		n = read(w->from, scratch, sizeof(scratch));
 		if (n <= 0)
 			return;
-		wire_put(w, scratch, (size_t)n, due);
+		if (!wire_loses(w))
+			wire_put(w, scratch, (size_t)n, due);
 	}
 }
 
@@ -159,16 +182,25 @@ static void wait_until(int64_t due)
 		die("poll");
 }
 
+static void on_usr1(int sig)
+{
+	(void)sig;
+	anew = 1;
+}
+
 int main(int argc, char **argv)
 {
 	int64_t delay, due[2];
 	int i, ns;
 
-	if (argc != 4) {
-		fputs("usage: delay DEVICE NETNS-PATH MILLISECONDS\n", stderr);
+	if (argc != 4 && argc != 5) {
+		fputs("usage: delay DEVICE NETNS-PATH MILLISECONDS [LOSS]\n",
+		      stderr);
 		return 2;
 	}
 	delay = atoi(argv[3]) * (NS / 1000);
+	loss = argc == 5 ? (uint64_t)atoi(argv[4]) : 0;
+	signal(SIGUSR1, on_usr1);
 
 	wires[0].from = wires[1].to = tun_open(argv[1]);
 	ns = open(argv[2], O_RDONLY | O_CLOEXEC);
@@ -180,6 +212,11 @@ int main(int argc, char **argv)
 	fflush(stdout);
 
 	for (;;) {
+		if (anew) {
+			anew = 0;
+			wires[0].random = SEED;
+			wires[1].random = ~SEED;
+		}
 		for (i = 0; i < 2; i++) {
 			wire_fill(&wires[i], delay);
 			due[i] = wire_drain(&wires[i]);

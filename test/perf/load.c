@@ -108,7 +108,10 @@ static const struct {
 } modes[] = {
 	{ "stamp", 0, load_stamp, "" },
 	{ "tcp_echo", 1, load_tcp_echo, "PORT" },
+	{ "tcp_echo_n", 2, load_tcp_echo_n, "PORT SIZE" },
 	{ "tcp_rr", 4, load_tcp_rr, "ADDR PORT SECS COUNT" },
+	{ "tcp_rr_n", 5, load_tcp_rr_n, "ADDR PORT SECS COUNT SIZE" },
+	{ "tcp_crowd", 5, load_tcp_crowd, "ADDR PORT SECS N PERIOD" },
 	{ "tcp_crr", 4, load_tcp_crr, "ADDR PORT SECS COUNT" },
 	{ "tcp_blast", 3, load_tcp_blast, "ADDR PORT SECS" },
 	{ "tcp_stall", 3, load_tcp_stall, "PORT SECS STALL" },
