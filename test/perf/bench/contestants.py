@@ -73,7 +73,7 @@ class Contestant:
 class Limit(Contestant):
     """The same measurement with nothing of anybody's in between."""
 
-    kinds = ("tap", "splice-in", "splice-out", "passt", "start", "pasta")
+    kinds = ("tap", "splice-in", "splice-out", "passt", "start")
 
     def __init__(self, tools):
         super().__init__("limit", "limit (plain veth, lo, bridge pair)")
@@ -116,7 +116,7 @@ class Passt(Contestant):
     """passt and pasta as installed in some directory."""
 
     kinds = ("tap", "splice-in", "splice-out", "passt", "start", "pasta",
-             "pasta-auto", "passt-idle", "binary")
+             "pasta-auto", "crowd", "passt-idle", "binary")
 
     def __init__(self, name, label, directory, tools, why):
         super().__init__(name, label)
@@ -141,7 +141,7 @@ class Passt(Contestant):
         self.daemon(world, row, path, argv)
         return path
 
-    tap = pasta
+    tap = crowd = pasta
 
     def pasta_auto(self, world, row):
         """pasta that looks out for listening sockets on both sides."""

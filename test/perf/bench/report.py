@@ -25,13 +25,13 @@ EXTRAS = {      # key in samples: heading, format
     "connect_secs": ("connect s", "{:.1f}"),
     "fds_each": ("fds each", "{:.2f}"),
     "rss_bytes_each": ("RSS B each", "{:.0f}"),
-    "rss_mb": ("RSS MB, open", "{:.2f}"),
-    "rss_closed_mb": ("RSS MB, closed", "{:.2f}"),
+    "rss_mb": ("RSS MB", "{:.2f}"),
+    "rss_closed_mb": ("RSS MB, all closed", "{:.2f}"),
     "fds_left": ("fds left", "{:.0f}"),
     "cpu_ms": ("CPU ms", "{:.1f}"),
     "as_built_kb": ("as it is, kB", "{:.0f}"),
     "gbps": ("Gbit/s", "{:.2f}"),
-    "p10_p90": ("p10 / p90", "{:.2f}"),
+    "spread": ("(max - min) / mean", "{:.2f}"),
     "us_10": ("us, 10 flows", "{:.2f}"),
     "us_1000": ("us, 1000 flows", "{:.2f}"),
     "us_15000": ("us, 15000 flows", "{:.2f}"),
@@ -184,6 +184,8 @@ def markdown(report):
                          f"{number(entry.get('min'))}.."
                          f"{number(entry.get('max'))} | {also} |")
     lines += ["", f"{meta['cpus']} CPUs ({meta['machine']}), Linux "
-              f"{meta['kernel']}; {meta['rounds']} rounds, alternating; "
-              f"congestion control reno; {meta['date']}."]
+              f"{meta['kernel']}; {meta['rounds']} rounds, or as many as the "
+              f"table says, alternating; bulk transfers of "
+              f"{meta.get('seconds', 2)} s; congestion control reno; "
+              f"{meta['date']}."]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ what else was seen (loss, retransmits, CPU time) and appear beside it.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -19,7 +20,7 @@ import typing
 
 from . import world as w
 
-BULK_SECS = 2
+BULK_SECS = 1               # iperf3 takes no fractions
 INTERVAL = 0.25             # what counts as an interval without throughput
 UDP_SECS = 1
 RR_SECS = 1
@@ -30,8 +31,14 @@ STALL_SECS, STALL_FOR = 2.5, 1.0
 NOFILE = 20000
 MANY = NOFILE - 500
 MANY_PROCS, MANY_SECS = 4, 40
-IDLE_SETTLE, IDLE_SECS = 2.0, 8.0
+CLOSE_SECS = 3              # until all of them are forgotten
+IDLE_SETTLE, IDLE_SECS = 2.0, 10.0
 LONG_WIRE, ONE_WAY_MS = "far0", 10
+LONG_WIRE_SECS = 2          # windows grow slowly there
+LOSS = 1000                 # millionths
+FAIR_RR, FAIR_PERIOD_MS = 50, 10
+FAIR_BULK, FAIR_SECS = 64, 3
+COST_SIZES, COST_COUNT = (10, 1000, 15000), 10000
 BIG, SMALL = w.MAX_MTU, 1500
 
 
@@ -49,6 +56,9 @@ class Row:
     default: bool = True            # measured when no row is named
     rounds: int = None              # at most so many rounds make sense
     pinned: bool = False
+    limit: bool = True              # has the bare kernel anything to show?
+    give_up: bool = False           # who failed once will do so again
+    together: bool = False          # take() waits: all contestants at once
     nofile: int = None
     options: dict = dataclasses.field(default_factory=dict)
     around: typing.Callable = None  # (tools, world) -> context manager
@@ -88,21 +98,24 @@ class Usage:
 
 
 def iperf(_tools, world, row, path):
-    """Bulk TCP; value is what the receiver got, in Gbit/s."""
+    """Bulk TCP; value is what the receiver got, or how even it was."""
     addr = row["addr"] or (path.addr6 if row["v6"] else path.addr)
     if not addr:
         raise w.Failed("no IPv6 here")
+    secs = row["secs"] or BULK_SECS
+    if row["loss"]:
+        world.wire.send_signal(signal.SIGUSR1)
     usage = Usage(world, path)
     base = ["iperf3", "-J", "-i", INTERVAL, "-p", path.port]
     server = world.spawn([*base, "-s", "-1"], ns=path.server)
     world.listening(server, path.port)
-    client = world.spawn([*base, "-c", addr, "-t", BULK_SECS, "-C", "reno",
+    client = world.spawn([*base, "-c", addr, "-t", secs, "-C", "reno",
                           "--connect-timeout", 3000,
                           "-P", row["streams"] or 1, "-O", row["omit"] or 0,
                           *(["-R"] if row["reverse"] else [])],
                          ns=path.client)
     try:
-        out = json.loads(world.finish(client, BULK_SECS + 12, "iperf3"))
+        out = json.loads(world.finish(client, secs + 12, "iperf3"))
         if "error" in out:
             raise w.Failed(out["error"])
         reader = out if row["reverse"] else \
@@ -113,8 +126,18 @@ def iperf(_tools, world, row, path):
     sums = [i["sum"] for i in reader["intervals"]]
     zeros = sum(1 for i in sums if i["bytes"] == 0 and not i["omitted"] and
                 i["seconds"] > INTERVAL / 2)
-    return {"value": received["bits_per_second"] / 1e9, "zero_intervals": zeros,
-            **usage.per(sum(i["bytes"] for i in sums) / 1e9)}
+    scale = 1e6 if row.unit == "Mbit/s" else 1e9
+    sample = {"value": received["bits_per_second"] / scale,
+              "zero_intervals": zeros,
+              **usage.per(sum(i["bytes"] for i in sums) / 1e9)}
+    if row["spread"]:
+        flows = sorted(stream["receiver"]["bytes"]
+                       for stream in out["end"]["streams"])
+        tenth = len(flows) // 10
+        sample["gbps"] = sample["value"]
+        sample["spread"] = (flows[-1] - flows[0]) / statistics.mean(flows)
+        sample["value"] = flows[tenth] / max(flows[-1 - tenth], 1)
+    return sample
 
 
 def udp(tools, world, row, path):
@@ -152,12 +175,13 @@ def udp(tools, world, row, path):
 def transactions(tools, world, row, path, secs=RR_SECS, count=0):
     """Run one of the request/response modes; returns what it printed."""
     addr = path.addr6 if row["v6"] else path.addr
-    server = world.spawn([tools["load"], row["server"], path.port],
+    size = [row["size"]] if row["size"] else []
+    server = world.spawn([tools["load"], row["server"], path.port, *size],
                          ns=path.server, pin=row.pin)
     try:
         world.ready(server, row["server"])
         client = world.spawn([tools["load"], row["client"], addr, path.port,
-                              secs, count], ns=path.client, pin=row.pin)
+                              secs, count, *size], ns=path.client, pin=row.pin)
         seen = json.loads(world.finish(client, secs + 20, row["client"]))
     finally:
         world.end(server)
@@ -236,56 +260,136 @@ def status_kb(pid, key):
     return int(found.group(1)) if found else 0
 
 
-def idle(_tools, _world, _row, path):
-    """Memory of an idle contestant, and how often it wakes up."""
+def idle(_tools, _world, row, path):
+    """Memory or CPU time of an idle contestant, and how often it wakes up.
+
+    A generator: yields the seconds to wait, at last the sample.
+    """
     pid = path.pids[0]
-    time.sleep(IDLE_SETTLE)
+    yield IDLE_SETTLE
     before = status_kb(pid, "voluntary_ctxt_switches")
-    time.sleep(IDLE_SECS)
-    return {"value": status_kb(pid, "VmRSS") / 1e3,
-            "vmsize_mb": status_kb(pid, "VmSize") / 1e3,
-            "wakeups": status_kb(pid, "voluntary_ctxt_switches") - before}
+    cpu = w.cpu_seconds(path.pids)
+    yield IDLE_SECS
+    cpu_ms = (w.cpu_seconds(path.pids) - cpu) * 1e3
+    rss_mb = status_kb(pid, "VmRSS") / 1e3
+    wakeups = status_kb(pid, "voluntary_ctxt_switches") - before
+    sample = {"wakeups": wakeups, "vmsize_mb": status_kb(pid, "VmSize") / 1e3}
+    yield sample | ({"value": cpu_ms, "rss_mb": rss_mb} if row.unit == "ms"
+                    else {"value": rss_mb, "cpu_ms": cpu_ms})
 
 
-def binary(_tools, _world, _row, path):
-    """Size of the program on disk."""
-    return {"value": sum(file.stat().st_size for file in path.files) / 1e3}
+def fair_rr(tools, world, row, path):
+    """Requests at a given rate beside one bulk flow; value is their p99."""
+    port = world.next_port()
+    sink = world.spawn([tools["load"], "tcp_stall", path.port, RR_SECS + 1, 0],
+                       ns=path.server)
+    server = world.spawn([tools["load"], "many_serve", port, 1],
+                         ns=path.server)
+    bulk = None
+    try:
+        world.ready(sink, "tcp_stall")
+        world.ready(server, "many_serve")
+        bulk = world.spawn([tools["load"], "tcp_blast", path.addr, path.port,
+                            RR_SECS + 1], ns=path.client)
+        client = world.spawn([tools["load"], "tcp_crowd", path.addr, port,
+                              RR_SECS, FAIR_RR, FAIR_PERIOD_MS],
+                             ns=path.client)
+        seen = json.loads(world.finish(client, RR_SECS + 20, "tcp_crowd"))
+        world.finish(bulk, RR_SECS + 10, "tcp_blast")
+        got = json.loads(world.finish(sink, 10, "tcp_stall"))["bytes"]
+    finally:
+        for proc in (bulk, server, sink):
+            if proc:
+                world.end(proc)
+    if "error" in seen:
+        raise w.Failed(seen["error"])
+    return {"value": seen["p99"], "p50_us": seen["p50"], "rate": seen["rate"],
+            "timeouts": seen["errors"], "gbps": got * 8 / 1e9 / (RR_SECS + 1)}
 
 
-def many(tools, world, _row, path):
-    """Connections which still echo when all that can be opened are open."""
-    rss = sum(status_kb(pid, "VmRSS") for pid in path.pids)
-    server = world.spawn([tools["load"], "many_serve", path.port, MANY_PROCS],
+def binary(_tools, world, _row, path):
+    """Size of the program on disk, without what only a debugger reads."""
+    stripped = 0
+    for file in path.files:
+        copy = world.tmp / "stripped"
+        world.sh("strip", "-o", copy, file)
+        stripped += copy.stat().st_size
+    return {"value": stripped / 1e3, "as_built_kb":
+            sum(file.stat().st_size for file in path.files) / 1e3}
+
+
+def fds(path):
+    """Descriptors which the contestant has open."""
+    return sum(len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+               for pid in path.pids)
+
+
+def rss_kb(path):
+    return sum(status_kb(pid, "VmRSS") for pid in path.pids)
+
+
+@contextlib.contextmanager
+def crowd(tools, world, path, n):
+    """Hold n connections; yields what many_hold saw of them."""
+    before = fds(path)
+    port = world.next_port()
+    server = world.spawn([tools["load"], "many_serve", port, MANY_PROCS],
                          ns=path.server, start_new_session=True)
     client = None
     try:
         world.ready(server, "many_serve")
-        client = world.spawn([tools["load"], "many_hold", path.addr, path.port,
-                              MANY, MANY_PROCS], ns=path.client,
+        client = world.spawn([tools["load"], "many_hold", path.addr, port,
+                              n, MANY_PROCS], ns=path.client,
                              stdin=-1, start_new_session=True)
-        seen = json.loads(world.ready(client, "many_hold", MANY_SECS))
-        grown = sum(status_kb(pid, "VmRSS") for pid in path.pids) - rss
-        nfds = sum(len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
-                   for pid in path.pids)
+        yield json.loads(world.ready(client, "many_hold", MANY_SECS))
     finally:
         for proc in (client, server):
             if proc:
                 with contextlib.suppress(ProcessLookupError):
                     w.os.killpg(proc.pid, signal.SIGKILL)
                 world.end(proc)
+        # what is left after that is told, not an error
+        with contextlib.suppress(w.Failed):
+            w.wait_for(lambda: fds(path) <= before, CLOSE_SECS, "close")
+
+
+def many(tools, world, _row, path):
+    """Connections which still echo when all that can be opened are open."""
+    before, rss = fds(path), rss_kb(path)
+    with crowd(tools, world, path, MANY) as seen:
+        nfds, grown = fds(path), rss_kb(path) - rss
     sample = {"value": seen["alive"], "opened": seen["opened"],
               "connect_secs": seen["secs"]}
     if path.pids and seen["opened"]:
         sample["fds_each"] = nfds / seen["opened"]
         sample["rss_bytes_each"] = grown * 1024 / seen["opened"]
+        sample["rss_mb"] = (rss + grown) / 1e3
+        sample["rss_closed_mb"] = rss_kb(path) / 1e3
+        sample["fds_left"] = fds(path) - before
     return sample
 
 
+def cost_size(tools, world, row, path):
+    """CPU time for a transaction with ever more flows open, the last by the
+    first."""
+    cost = {}
+    for n in COST_SIZES:
+        with crowd(tools, world, path, n) as seen:
+            if seen["alive"] < n:
+                raise w.Failed(f"{seen['alive']} of {n} connections alive")
+            before = w.cpu_seconds(path.pids)
+            done = transactions(tools, world, row, path, 20, COST_COUNT)["n"]
+            cost[n] = (w.cpu_seconds(path.pids) - before) / done * 1e6
+    return {"value": cost[COST_SIZES[-1]] / cost[COST_SIZES[0]],
+            **{f"us_{n}": us for n, us in cost.items()}}
+
+
 @contextlib.contextmanager
-def long_wire(tools, world):
+def long_wire(tools, world, loss=0):
     """Put an address of the world behind a wire with 20 ms round-trip time."""
     wire = world.spawn([tools["delay"], LONG_WIRE, w.NETNS_DIR / "world",
-                        ONE_WAY_MS], ns="host")
+                        ONE_WAY_MS, *([loss] if loss else [])], ns="host")
+    world.wire = wire
     try:
         world.ready(wire, "delay")
         for ns in ("host", "world"):
@@ -344,8 +448,8 @@ def bulk_rows():
 def udp_rows():
     """Datagrams of four sizes, both ways."""
     for size, unit, mtu, default in (
-            (64, "kpps", SMALL, True), (1000, "kpps", SMALL, True),
-            (1400, "kpps", SMALL, False), (65000, "Gbit/s", BIG, True)):
+            (64, "kpps", SMALL, True), (1000, "kpps", SMALL, False),
+            (1400, "kpps", SMALL, True), (65000, "Gbit/s", BIG, True)):
         for way, reverse in (("out", False), ("in", True)):
             yield Row(f"udp-{way}-{size}", f"pasta, UDP {way}, {size} bytes",
                       unit, "tap", udp, mtu=mtu, default=default,
@@ -381,8 +485,37 @@ def latency_rows():
                 yield Row(f"syscalls-{name}{mark}{'-v6' if v6 else ''}",
                           f"{program}, system calls for one {what}" +
                           (", IPv6" if v6 else ""), "calls", kind, syscalls,
-                          better="less", rounds=1, options=modes | {"v6": v6},
+                          better="less", rounds=1, limit=False,
+                          options=modes | {"v6": v6},
                           default=not mark and not v6)
+
+
+    for mark, size, text in (("", 1, "1 byte"), ("-64k", 65536, "64 kB")):
+        yield Row(f"splice-rr{mark}", "pasta, requests and answers of "
+                  f"{text} over loopback (splice) on one CPU, median", "us",
+                  "splice-in", rr, better="less", pinned=True,
+                  default=not mark,
+                  options={"client": "tcp_rr_n", "server": "tcp_echo_n",
+                           "size": size})
+
+
+def many_flow_rows():
+    """What flows do to each other."""
+    yield Row("fair-rr", f"pasta, {FAIR_RR} request/response flows of "
+              f"{1000 // FAIR_PERIOD_MS}/s each beside 1 bulk flow, p99", "us",
+              "tap", fair_rr, better="less", rounds=3)
+    for way, reverse in (("", False), ("-in", True)):
+        yield Row(f"fair-bulk{way}", f"pasta, {FAIR_BULK} TCP flows "
+                  f"{'in' if reverse else 'out'} at a time, bytes of each: "
+                  "10th by 90th percentile", "evenness", "tap", iperf,
+                  rounds=3, default=False,
+                  options={"streams": FAIR_BULK, "secs": FAIR_SECS,
+                           "reverse": reverse, "spread": True})
+    yield Row("cost-size", f"pasta, daemon's CPU for one TCP_RR with "
+              f"{COST_SIZES[-1]} flows open, by that with {COST_SIZES[0]}",
+              "times", "crowd", cost_size, better="less", rounds=3,
+              default=False, pinned=True, nofile=NOFILE, give_up=True,
+              options={"client": "tcp_rr", "server": "tcp_echo"})
 
 
 def other_rows():
@@ -393,24 +526,34 @@ def other_rows():
         yield Row(f"rtt-{way}", f"pasta, TCP {way}, MTU 1500, 20 ms RTT",
                   "Gbit/s", "tap", iperf, mtu=SMALL, rounds=3,
                   around=long_wire,
-                  options={"reverse": reverse, "addr": w.FAR4, "omit": 1})
+                  options={"reverse": reverse, "addr": w.FAR4, "omit": 1,
+                           "secs": LONG_WIRE_SECS})
+        yield Row(f"rtt-loss-{way}", f"pasta, TCP {way}, MTU 1500, 20 ms RTT, "
+                  f"{LOSS / 1e4} % loss", "Mbit/s", "tap", iperf, mtu=SMALL,
+                  rounds=3, default=False,
+                  around=functools.partial(long_wire, loss=LOSS),
+                  options={"reverse": reverse, "addr": w.FAR4, "omit": 1,
+                           "secs": LONG_WIRE_SECS, "loss": True})
     yield Row("stall-out", "pasta, TCP out, reader stalls 1 s of 2.5 s", "MB",
               "tap", stall, rounds=3)
     for key, what in (("inner", "time to the inner command"),
                       ("total", "whole run of a command that does nothing")):
         yield Row(f"start-{key}", f"pasta, {what}", "ms", "start", None,
-                  better="less", rounds=3, options={"total": key == "total"})
-    yield Row("idle-pasta", "pasta, idle: resident memory", "MB", "pasta",
-              idle, better="less", rounds=1)
-    yield Row("idle-passt", "passt, idle: resident memory", "MB",
-              "passt-idle", idle, better="less", rounds=1)
-    yield Row("binary", "size of the program file", "kB", "binary", binary,
-              better="less", rounds=1)
+                  better="less", options={"total": key == "total"})
+    for name, what, unit, kind in (
+            ("pasta", "pasta, idle: resident memory", "MB", "pasta"),
+            ("passt", "passt, idle: resident memory", "MB", "passt-idle"),
+            ("auto", "pasta, idle with -t auto -T auto: CPU time in "
+             f"{IDLE_SECS:.0f} s", "ms", "pasta-auto")):
+        yield Row(f"idle-{name}", what, unit, kind, idle, better="less",
+                  rounds=1, limit=False, together=True)
+    yield Row("binary", "size of the program file, stripped", "kB", "binary",
+              binary, better="less", rounds=1)
     yield Row("many", f"pasta, connections alive of {MANY}, NOFILE {NOFILE}",
               "alive", "tap", many, rounds=1, nofile=NOFILE)
 
 
 def catalogue():
     """All rows, by name, in the order in which they are measured."""
-    return {row.name: row for make in (bulk_rows, udp_rows, latency_rows,
-                                       other_rows) for row in make()}
+    makers = (bulk_rows, udp_rows, latency_rows, many_flow_rows, other_rows)
+    return {row.name: row for make in makers for row in make()}
