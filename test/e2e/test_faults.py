@@ -14,7 +14,7 @@ import pytest
 
 from crowd import STATS, Service, quick_udp
 from figures import figure, form
-from path import RESET, PasstIn, PasstOut, TapIn, TapOut
+from path import RESET, PasstIn, PasstOut, SpliceIn, SpliceOut, TapIn, TapOut
 from procs import children, wait_for
 from topology import FAMILIES, V4, V6
 from xfer import Task, recv_bulk, send_bulk
@@ -30,6 +30,8 @@ NO_MEMORY = ",".join("%s:%d:%s" % (call, permille, err)
                                             ("epoll_ctl", 10), ("write", 10),
                                             ("setsockopt", 5), ("bind", 5))
                      for err in ("ENOBUFS", "ENOMEM"))
+NO_PIPE = ("splice:40:ENOMEM,splice:40:EINTR,pipe2:300:EMFILE,pipe2:300:ENFILE,"
+           "epoll_ctl:10:ENOMEM,socket:20:ENOBUFS,accept4:50:ENOMEM")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,6 +48,15 @@ def service(net, start, procs, load):
         s.name = name
         return s
     return make
+
+
+def failures(pid, log, settle):
+    """How many calls failed so far, as a program with fail points tells."""
+    os.kill(pid, signal.SIGUSR2)
+    settle()
+    with open(log, encoding="utf-8") as f:
+        return sum(int(line.split()[3]) for line in f
+                   if line.startswith("failpoint:"))
 
 
 def each(*bounded, names, more):
@@ -87,11 +98,7 @@ def test_no_memory(kind, fam, net, start, procs, load, failing, seed):
     udp.close()
     s.check()
     s.usage.back()
-    os.kill(s.pid, signal.SIGUSR2)
-    s.check()
-    with open(s.log(), encoding="utf-8") as f:
-        failed = sum(int(line.split()[3]) for line in f
-                     if line.startswith("failpoint:"))
+    failed = failures(s.pid, s.log(), s.check)
     figure("no memory, %s, %r, seed %d" % (path.name, fam, seed),
            "%d calls failed; 2 x %d MiB whole in %.1f s; %d of 200 "
            "connections opened, %d echoed; %d of 200 datagrams (%d repeated)",
@@ -100,6 +107,63 @@ def test_no_memory(kind, fam, net, start, procs, load, failing, seed):
     assert failed > 50
     assert answer["done"] > 100 and answer["wrong"] == 0
     assert datagrams["done"] > 100 and datagrams["wrong"] == 0
+
+
+def ping_pong(path, listener):
+    """A connection of its own carries a word there and back. Return: did it?
+    Those before it that nobody used may have to be accepted first."""
+    try:
+        with path.connect() as client:
+            client.settimeout(10)
+            client.sendall(b"there")
+            word = b""
+            while not word:
+                server, _ = listener.accept()
+                with server:
+                    server.settimeout(10)
+                    word = server.recv(5, socket.MSG_WAITALL)
+                    server.sendall(word[::-1])
+            assert word == b"there"
+            return client.recv(5, socket.MSG_WAITALL) == b"ereht"
+    except OSError:
+        return False
+
+
+@pytest.mark.long
+@each((SpliceIn, V4, 1), (SpliceOut, V6, 1), names="kind, fam, seed",
+      more=((SpliceIn, SpliceOut), FAMILIES, range(1, 9)))
+def test_no_pipe(kind, fam, net, start, failing, seed):
+    """Past the tap: splice(2) and pipe2(2) fail, among others. What is open
+    loses nothing, new connections may fail, and all is well afterwards."""
+    def begin(*opts):
+        return start["pasta"](
+            *STATS, *opts, programs=failing, user="root",
+            prefix=("env", "PASST_FAIL=" + NO_PIPE,
+                    "PASST_FAIL_SEED=%d" % seed))
+    path = kind(fam, net, {"pasta": begin})
+    daemon = path.daemon
+    client, server = path.pair()
+    fds = len(os.listdir("/proc/%d/fd" % daemon.pid))
+    os.kill(daemon.pid, signal.SIGUSR1)
+    nbytes = form(16, 256) * MIB
+    with client, server:
+        tasks = [Task(send_bulk, c, nbytes) for c in (client, server)]
+        got = [Task(recv_bulk, c, nbytes) for c in (server, client)]
+        for t, g in zip(tasks, got):
+            assert g.result(form(60, 300)) == (t.result(60), nbytes)
+    with path.listen() as listener:
+        listener.settimeout(2)
+        good = sum(ping_pong(path, listener) for _ in range(form(20, 100)))
+        os.kill(daemon.pid, signal.SIGUSR1)
+        failed = failures(daemon.pid, daemon.log,
+                          lambda: [ping_pong(path, listener)
+                                   for _ in range(5)])
+        assert all(ping_pong(path, listener) for _ in range(20))
+    wait_for(lambda: len(os.listdir("/proc/%d/fd" % daemon.pid)) <= fds + 64)
+    figure("no pipes, %s, %r, seed %d" % (path.name, fam, seed),
+           "%d calls failed; 2 x %d MiB whole, %d of %d new connections "
+           "served meanwhile", failed, nbytes // MIB, good, form(20, 100))
+    assert failed > 10 and good > 0
 
 
 @pytest.mark.long

@@ -246,9 +246,9 @@ def test_direct(passt, procs, tmp, net, machine):
 
 @pytest.mark.long
 def test_killed(passt, procs, tmp, net, machine):
-    """QEMU itself is killed while it sends (5 times in the long form), the next
-    one is served by the same passt."""
-    p, kills = passt(), form(1, 5)
+    """QEMU itself is killed while it sends (50 times in the long form), the
+    next one is served by the same passt."""
+    p, kills = passt(), form(1, 49)
     usage = Usage(p.pid)
     for i in range(kills + 1):
         mine = os.path.join(tmp, str(i))
