@@ -60,14 +60,14 @@
 /* Large pipes are faster, but /proc/sys/fs/pipe-user-pages-soft is shared by
  * all processes of a user: so many may be large
  */
-#define PIPE_LARGE     (512 * 1024)
-#define PIPE_LARGE_MAX 32
+#define PIPE_LARGE     (1024 * 1024)
+#define PIPE_LARGE_MAX 16
 
 /* Fewest slots a pipe can have (PIPE_MIN_DEF_BUFFERS in the kernel) */
 #define PIPE_SLOTS_MIN 2
 
-#define PUMP_MAX    (1024 * 1024) /* bytes asked for at once, more than fits */
-#define PUMP_ROUNDS 16            /* then it is the turn of others */
+#define PUMP_MAX    (4 * PIPE_LARGE) /* bytes asked for at once, more than fits */
+#define PUMP_ROUNDS 4                /* then it is the turn of others */
 
 #define PIPE_RETRY_MS   10  /* no pipe or no memory to be had: look again */
 #define UNSENT_RETRY_MS 10  /* bytes on their way before a reset: look again */
