@@ -17,7 +17,11 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 #define CSUM_AVX2 1
+#include <cpuid.h>
 #include <immintrin.h>
+
+/* XCR0, bits of registers the system saves: XMM and YMM (Intel SDM 1, 13.3) */
+#define XCR0_YMM 0x6u
 #endif
 
 /* Below this, setting up vectors costs more than they save */
@@ -67,6 +71,32 @@ static uint64_t csum_words(const uint8_t *p, size_t len, uint64_t sum)
 }
 
 #ifdef CSUM_AVX2
+/* Do the CPU and the system have AVX2 (Intel SDM 1, 14.7.1)? Asked by ourselves:
+ * __builtin_cpu_supports() knows all features of all CPUs, and asks for them at
+ * every start, in virtual machines at the price of an exit each.
+ */
+static bool csum_ask_avx2(void)
+{
+	unsigned a, b, c, d, low, high;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+		return false;
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	if ((low & XCR0_YMM) != XCR0_YMM)
+		return false;
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2);
+}
+
+/* The answer, asked for once */
+static bool csum_have_avx2(void)
+{
+	static enum { UNKNOWN, NO, YES } have;
+
+	if (have == UNKNOWN)
+		have = csum_ask_avx2() ? YES : NO;
+	return have == YES;
+}
+
 /* Sum of the whole blocks of 128 bytes; the rest is csum_words()' */
 __attribute__((target("avx2"))) static uint64_t csum_avx2(const uint8_t *p,
 							  size_t blocks)
@@ -104,7 +134,7 @@ uint32_t csum_partial(const void *buf, size_t len, uint32_t sum)
 	uint64_t wide = sum;
 
 #ifdef CSUM_AVX2
-	if (len >= CSUM_VECTOR_MIN && __builtin_cpu_supports("avx2")) {
+	if (len >= CSUM_VECTOR_MIN && csum_have_avx2()) {
 		size_t blocks = len / 128;
 
 		wide += csum_avx2(p, blocks);
