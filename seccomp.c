@@ -97,12 +97,20 @@ int seccomp_install(bool pasta)
 /* Name of a system call, for messages */
 static const char *call_name(int nr)
 {
-	const char *p;
-	char *name;
+	const char *p, *name;
+	long at = -1;
+	char *end;
 
-	for (p = seccomp_names; *p; p += strlen(p) + 1) {
-		if (strtol(p, &name, 10) == nr)
-			return name + 1;
+	for (p = seccomp_names; *p; p = name + strlen(name) + 1) {
+		name = p;
+		if (*p >= '0' && *p <= '9') {
+			at = strtol(p, &end, 10);
+			name = end + 1;
+		} else {
+			at++;
+		}
+		if (at == nr)
+			return name;
 	}
 	return "unknown";
 }

@@ -273,17 +273,15 @@ function put_tree(mode, lo, hi,	mid, name, here, key)
 		name = mine[lo]
 		key = rule[mode, name]
 		put("BPF_JMP | BPF_JEQ | BPF_K", nr[name] " /* " name " */",
-		    here "_is", here "_not")
-		label(here "_is")
+		    key == "allow" ? mode "_allow" : here "_is", mode "_deny")
 		if (key == "allow")
-			put("BPF_RET | BPF_K", "SECCOMP_RET_ALLOW")
-		else if (key ~ /^errno/)
+			return
+		label(here "_is")
+		if (key ~ /^errno/)
 			put("BPF_RET | BPF_K", "SECCOMP_RET_ERRNO | " \
 			    substr(key, 7))
 		else
 			put("BPF_JMP | BPF_JA", "", mode "_" name)
-		label(here "_not")
-		put("BPF_RET | BPF_K", "SECCOMP_DENY")
 		return
 	}
 	mid = int((lo + hi + 1) / 2)
@@ -368,6 +366,10 @@ function write_mode(mode,	i)
 	label(mode "_arch")
 	put("BPF_LD | BPF_W | BPF_ABS", "offsetof(struct seccomp_data, nr)")
 	put_tree(mode, 1, nmine)
+	label(mode "_allow")
+	put("BPF_RET | BPF_K", "SECCOMP_RET_ALLOW")
+	label(mode "_deny")
+	put("BPF_RET | BPF_K", "SECCOMP_DENY")
 	for (i = 1; i <= nmine; i++) {
 		if (rule[mode, mine[i]] ~ /^check/)
 			put_checks(mode, mine[i])
@@ -384,6 +386,14 @@ function write_text(text,	i)
 	for (i = 1; i <= length(text); i++)
 		printf "\047%s\047,", substr(text, i, 1)
 	print "0,"
+}
+
+# The number of a call and a blank, unless it follows that of the one before
+function number_text(i)
+{
+	if (i > 1 && nr[ordered[i]] == nr[ordered[i - 1]] + 1)
+		return ""
+	return nr[ordered[i]] " "
 }
 
 END {
@@ -421,12 +431,13 @@ END {
 	print "\t(offsetof(struct seccomp_data, args) + 8 * (n) + 4)"
 	print "#endif"
 	print ""
-	print "/* All that this kind of machine has, for messages: number, blank,"
-	print " * name and NUL of each, an empty one at the end"
+	print "/* All that this kind of machine has, for messages: name and NUL of"
+	print " * each, before it number and blank if that is not the one after its"
+	print " * predecessor; an empty one at the end"
 	print " */"
 	print "static const char seccomp_names[] = {"
 	for (i = 1; i <= ncalls; i++)
-		write_text(nr[ordered[i]] " " ordered[i])
+		write_text(number_text(i) ordered[i])
 	print "\t0\n};"
 	for (m = 1; m <= nmodes; m++)
 		write_mode(all[m])
