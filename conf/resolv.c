@@ -219,7 +219,7 @@ static void dns_check(struct fwd_map *m)
 
 void conf_dns(struct conf *c, const struct resolv *r)
 {
-	static const struct resolv none;
+	const struct resolv none = { .n4 = 0 };
 	struct guest_offer *offer = &c->guest.offer;
 
 	if (!c->given.search) {

@@ -51,8 +51,9 @@ static struct {
 	const char *left; /* text that waits for standard error */
 	size_t left_len;
 	struct timespec start;
-	char head[LOG_HEAD_MAX]; /* first line of the log file */
 } sink = { .ident = "passt", .level = LOG_INFO, .file_fd = -1, .sock_fd = -1 };
+
+static char file_head[LOG_HEAD_MAX]; /* first line of the log file */
 
 /* By LOG_ERR.. LOG_TRACE */
 static const char *const level_name[] = {
@@ -84,7 +85,7 @@ static struct timespec log_uptime(void)
 /* First line of the log file: program, version, executable, PID */
 static size_t log_head(char *dst, size_t max, const char *note)
 {
-	int n = snprintf(dst, max, "%s%s\n", sink.head, note);
+	int n = snprintf(dst, max, "%s%s\n", file_head, note);
 
 	return n < 0 ? 0 : (size_t)n < max ? (size_t)n : max - 1;
 }
@@ -237,7 +238,7 @@ static int log_create(const char *path)
 
 	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	exe[n > 0 ? n : 0] = '\0';
-	snprintf(sink.head, sizeof(sink.head), "%s %s: %s (%ld)", sink.ident,
+	snprintf(file_head, sizeof(file_head), "%s %s: %s (%ld)", sink.ident,
 		 VERSION, exe, (long)getpid());
 	len = log_head(line, sizeof(line), "");
 	rc = write_all(sink.file_fd, line, len);
