@@ -341,9 +341,9 @@ static const struct port_kind {
 	{ 'U', IPPROTO_UDP, PIF_SPLICE },
 };
 
-/* The rules of one specifier */
+/* The rules of one specifier; @eph: first and last ephemeral port */
 static void conf_ports_add(struct conf *c, const struct port_kind *kind,
-			   const char *spec)
+			   const char *spec, const in_port_t *eph)
 {
 	const char *name = conf_opt_short(kind->letter)->name;
 	const bool tcp = kind->proto == IPPROTO_TCP;
@@ -353,10 +353,8 @@ static void conf_ports_add(struct conf *c, const struct port_kind *kind,
 		.v4 = c->guest.v4.on,
 		.v6 = c->guest.v6.on,
 		.auto_ok = c->mode == MODE_PASTA,
-		.eph_first = (in_port_t)read_file_uint(PORT_RANGE_FILE, 0,
-						       EPHEMERAL_FIRST),
-		.eph_last = (in_port_t)read_file_uint(PORT_RANGE_FILE, 1,
-						      EPHEMERAL_LAST),
+		.eph_first = eph[0],
+		.eph_last = eph[1],
 	};
 	struct fwd_rules *rules = kind->pif == PIF_HOST ? &c->fwd.host
 							: &c->fwd.splice;
@@ -373,6 +371,10 @@ static void conf_ports_add(struct conf *c, const struct port_kind *kind,
 static void conf_ports(struct conf *c)
 {
 	const size_t nkinds = sizeof(port_kinds) / sizeof(port_kinds[0]);
+	const in_port_t eph[] = {
+		(in_port_t)read_file_uint(PORT_RANGE_FILE, 0, EPHEMERAL_FIRST),
+		(in_port_t)read_file_uint(PORT_RANGE_FILE, 1, EPHEMERAL_LAST),
+	};
 	bool given[sizeof(port_kinds) / sizeof(port_kinds[0])] = { 0 };
 	unsigned i;
 	size_t k;
@@ -382,7 +384,7 @@ static void conf_ports(struct conf *c)
 			if (port_kinds[k].letter != c->given.ports[i].letter)
 				continue;
 			conf_ports_add(c, &port_kinds[k],
-				       c->given.ports[i].spec);
+				       c->given.ports[i].spec, eph);
 			given[k] = true;
 		}
 	}
@@ -394,7 +396,7 @@ static void conf_ports(struct conf *c)
 		    !(port_kinds[k].proto == IPPROTO_TCP ? c->no_tcp
 							 : c->no_udp) &&
 		    !(port_kinds[k].pif == PIF_SPLICE && c->fwd.no_splice))
-			conf_ports_add(c, &port_kinds[k], "auto");
+			conf_ports_add(c, &port_kinds[k], "auto", eph);
 	}
 }
 

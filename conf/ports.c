@@ -304,13 +304,12 @@ static int add_range(struct parser *p, const struct range *from, in_port_t to,
 	int rc;
 
 	r.taddr = *taddr;
-	for (first = from->first; first <= from->last; first = last + 1) {
-		last = first;
-		if (port_set_has(&p->excluded, (uint16_t)first))
-			continue;
-		while (last < from->last &&
-		       !port_set_has(&p->excluded, (uint16_t)(last + 1)))
-			last++;
+	for (first = port_set_next_absent(&p->excluded, from->first);
+	     first <= from->last;
+	     first = port_set_next_absent(&p->excluded, last + 1)) {
+		last = port_set_next(&p->excluded, first) - 1;
+		if (last > from->last)
+			last = from->last;
 
 		r.first = (in_port_t)first;
 		r.last = (in_port_t)last;
@@ -383,7 +382,6 @@ static int scan_group(struct parser *p, struct group *g)
 {
 	const char *s, *e, *bad;
 	struct chunk c;
-	unsigned port;
 	int rc;
 
 	for (s = g->body;; s = e + 1) {
@@ -403,8 +401,8 @@ static int scan_group(struct parser *p, struct group *g)
 			p->base.scan = true;
 			break;
 		case CHUNK_EXCLUDE:
-			for (port = c.from.first; port <= c.from.last; port++)
-				port_set_add(&p->excluded, (uint16_t)port);
+			port_set_add_range(&p->excluded, c.from.first,
+					   c.from.last);
 			break;
 		case CHUNK_RANGE:
 			g->include = true;
@@ -424,13 +422,12 @@ static int add_group(struct parser *p, const struct group *g)
 	const struct range all = { 1, PORT_MAX };
 	const char *s, *e;
 	struct chunk c;
-	unsigned port;
 	int rc;
 
 	if (!g->include) {
 		p->base.weak = true;
-		for (port = p->env->eph_first; port <= p->env->eph_last; port++)
-			port_set_add(&p->excluded, (uint16_t)port);
+		port_set_add_range(&p->excluded, p->env->eph_first,
+				   p->env->eph_last);
 		return add_range(p, &all, all.first, &g->all_taddr);
 	}
 
