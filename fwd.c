@@ -187,12 +187,11 @@ static void try_ports(struct run *r, const struct fwd_rule *rule,
 static void listen_weak_rule(struct run *r, const struct fwd_rule *rule)
 {
 	struct fwd_tally *t = &r->tally;
-	unsigned port, others = t->in_use, before = 0;
+	unsigned others = t->in_use, before = 0;
 	static struct port_set ports;
 
 	memset(&ports, 0, sizeof(ports));
-	for (port = rule->first; port <= rule->last; port++)
-		port_set_add(&ports, (uint16_t)port);
+	port_set_add_range(&ports, rule->first, rule->last);
 
 	try_ports(r, rule, &ports);
 	while (t->in_use > others && t->in_use != before &&
@@ -272,6 +271,17 @@ static int listen_weak(struct run *r, uint8_t proto)
 	return rc;
 }
 
+/* Is there a rule that means ports now, not those a scan will find? */
+static bool listens_now(const struct fwd_rules *rules)
+{
+	unsigned i;
+
+	for (i = 0; i < rules->n; i++)
+		if (!rules->rule[i].scan)
+			return true;
+	return false;
+}
+
 /* All rules of a pif, in the namespace they are for: first what must be had */
 static int listen_rules(void *arg)
 {
@@ -301,7 +311,8 @@ int fwd_listen(struct fwd *fwd, enum pif pif)
 
 	if (pif == PIF_HOST || !fwd->netns)
 		return listen_rules(&r);
-	return r.rules->n ? netns_call(fwd->netns, listen_rules, &r) : 0;
+	return listens_now(r.rules) ? netns_call(fwd->netns, listen_rules, &r)
+				    : 0;
 }
 
 void fwd_bound(const struct fwd *fwd, const struct fwd_rule *rule, unsigned n,

@@ -606,6 +606,14 @@ static bool plan(const struct fwd_opts *opts, struct fwd_scan *s)
 	return any;
 }
 
+/* Files to do without sock_diag, of the namespace we are in */
+static int open_text(void *arg)
+{
+	struct scan_side *s = arg;
+
+	return procnet_open(&s->text);
+}
+
 /* Open what is of the namespace we are in. Return: 0, or -errno */
 static int open_side(void *arg)
 {
@@ -613,13 +621,11 @@ static int open_side(void *arg)
 					    "/proc/thread-self/net/sockstat6" };
 	struct scan_side *s = arg;
 	unsigned i;
-	int rc;
 
 	for (i = 0; i < 2; i++)
 		s->stat[i] = open(path[i], O_RDONLY | O_CLOEXEC);
 	s->diag = !sock_without("sock_diag") && !nl_diag_open(&s->nl);
-	rc = procnet_open(&s->text);
-	return s->diag ? 0 : rc;
+	return s->diag ? 0 : open_text(s);
 }
 
 /* Read the tables of a namespace for the first time, and find out how. Return:
@@ -628,23 +634,28 @@ static int open_side(void *arg)
 static int first_look(const struct fwd *fwd, unsigned side)
 {
 	struct scan_side *s = &fwd->scan->side[side];
+	uint64_t inuse[SCAN_PROTOS] = { 0 };
 	unsigned proto;
 	int rc = 0;
 
+	/* Before, so that whoever comes meanwhile is found by the first scan */
+	count_sockets(s, inuse);
 	for (proto = 0; rc >= 0 && proto < SCAN_PROTOS; proto++) {
 		if (!s->table[proto].on)
 			continue;
+		s->table[proto].inuse = inuse[proto];
 		rc = read_table(fwd, side, proto);
-		if (rc >= 0 || !s->diag || s->text.tcp[0] < 0)
+		if (rc >= 0 || !s->diag)
 			continue;
 		/* No module for this protocol, or kept from loading it */
 		debug("No sock_diag: %s, reading /proc/net", errstr(rc));
 		nl_close(&s->nl);
 		s->diag = false;
-		rc = read_table(fwd, side, proto);
+		rc = side == SIDE_NS ? netns_call(fwd->netns, open_text, s)
+				     : open_text(s);
+		if (!rc)
+			rc = read_table(fwd, side, proto);
 	}
-	if (rc >= 0 && s->diag)
-		procnet_close(&s->text);
 	return rc;
 }
 
