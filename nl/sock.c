@@ -6,8 +6,9 @@
  * before anybody looks at it: it may be asked for again if the kernel says
  * that it changed meanwhile, and whoever walks through it may use the socket.
  *
- * Dumps lie in memory mapped for them and given back: this is for set-up,
- * before isolation. Nothing else here needs memory of its own.
+ * Dumps lie in memory mapped for them and given back, but for a piece that is kept
+ * for the next one, of dozens: this is for set-up, before isolation. Nothing else
+ * here needs memory of its own.
  */
 
 #include <errno.h>
@@ -19,8 +20,9 @@
 
 #include "nl/msg.h"
 
-#define NL_TIMEOUT_S  5                 /* for one answer */
-#define NL_DUMP_TRIES 8                 /* until a dump was not disturbed */
+#define NL_TIMEOUT_S  5 /* for one answer */
+#define NL_DUMP_TRIES 8 /* until a dump was not disturbed */
+#define NL_DUMP_MIN   ((size_t)NL_RX_MAX * 4)
 #define NL_DUMP_MAX   ((size_t)1 << 30) /* ten million routes */
 
 /* Older C libraries do not have it */
@@ -29,6 +31,9 @@
 #endif
 
 static _Alignas(NLMSG_ALIGNTO) char rx[NL_RX_MAX];
+
+/* Memory of a dump that is over, NL_DUMP_MIN bytes, NULL: there is none */
+static char *spare;
 
 int nl_open(struct nl_sock *nl)
 {
@@ -287,9 +292,14 @@ int nl_get(struct nl_sock *nl, struct nl_msg *msg,
 /* Make sure that a datagram fits behind what is there */
 static int nl_dump_room(struct nl_dump *dump)
 {
-	size_t cap = dump->cap ? dump->cap * 2 : NL_RX_MAX * 4;
+	size_t cap = dump->cap ? dump->cap * 2 : NL_DUMP_MIN;
 	void *p;
 
+	if (!dump->base && spare) {
+		dump->base = spare;
+		dump->cap = NL_DUMP_MIN;
+		spare = NULL;
+	}
 	if (dump->cap - dump->len >= NL_RX_MAX)
 		return 0;
 	if (cap > NL_DUMP_MAX)
@@ -389,7 +399,9 @@ int nl_dump(struct nl_sock *nl, struct nl_msg *msg, struct nl_dump *dump)
 
 void nl_dump_free(struct nl_dump *dump)
 {
-	if (dump->base)
+	if (dump->base && dump->cap == NL_DUMP_MIN && !spare)
+		spare = dump->base;
+	else if (dump->base)
 		munmap(dump->base, dump->cap);
 	memset(dump, 0, sizeof(*dump));
 }
