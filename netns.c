@@ -227,6 +227,7 @@ static int netns_start_thread(struct netns *ns)
 
 int netns_start(struct netns *ns)
 {
+	const unsigned max = ns->max;
 	int rc = netns_start_thread(ns);
 
 	if (rc) {
@@ -235,8 +236,11 @@ int netns_start(struct netns *ns)
 		return rc;
 	}
 
+	/* One of each will tell; others by netns_refill(), when nobody waits */
+	ns->max = 1;
 	ns->ipv6 = true;
 	rc = netns_call(ns, netns_fill, ns);
+	ns->max = max;
 	if (rc == -EAFNOSUPPORT && !ns->n6) {
 		debug("No IPv6 in the network namespace");
 		ns->ipv6 = false;

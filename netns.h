@@ -56,9 +56,10 @@ void netns_init(struct netns *ns);
 int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg);
 
 /**
- * netns_start() - Start the resident thread, fill the pool
+ * netns_start() - Start the resident thread, see which sockets it can make
  * @ns:		Namespace
  *
+ * The pool is left to netns_refill(), which is to be called once nobody waits.
  * After isolation_prefork() and the fork, before isolation_postfork() and the
  * system call filter.
  *

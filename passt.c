@@ -744,6 +744,10 @@ static int run(struct passt *p)
 	if (ready(p, pid, parent))
 		return EXIT_FAILURE;
 
+	/* While the command, or whoever was told, gets going */
+	if (pasta)
+		netns_refill(&p->netns);
+
 	rc = loop_run(&p->loop);
 	leave(p);
 	return rc;
