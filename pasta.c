@@ -299,7 +299,7 @@ int pasta_target(struct pasta *p)
 	p->userns = o->spawn ? ISOLATION_USERNS_OWN : ISOLATION_USERNS_STAY;
 	p->child = 0;
 	p->pidfd = p->procdir = -1;
-	p->mounts = p->dir = p->go = p->tty = -1;
+	p->mounts = p->dir = p->go = p->tty = p->nl.fd = -1;
 
 	if (o->userns) {
 		int fd = ns_open(AT_FDCWD, o->userns, CLONE_NEWUSER);
@@ -410,9 +410,25 @@ static int execute(const struct pasta_opts *o)
 	return e == ENOENT ? EXIT_NOTFOUND : EXIT_NOEXEC;
 }
 
-/* The process that becomes the command. */
+/* Wait for a byte: the first one says that the namespace was found by way of the
+ * child's /proc, the second one comes from pasta_go(). None if we failed.
+ */
+static void wait_for_us(const struct spawn *s)
+{
+	char byte;
+
+	if (read_all(s->go[0], &byte, sizeof(byte)) != sizeof(byte))
+		_exit(EXIT_FAILURE);
+}
+
+/* The process that becomes the command, prepared before it may: while the
+ * namespace is being configured, there is a processor for that
+ */
 _Noreturn static void command_main(const struct spawn *s)
 {
+	isolation_undo();
+	wait_for_us(s);
+
 	/* A shell returns the terminal to whom it got it from: this must be
 	 * a process group it can see
 	 */
@@ -420,7 +436,6 @@ _Noreturn static void command_main(const struct spawn *s)
 		tty_take(s->tty);
 
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	isolation_undo();
 	_exit(execute(s->opts));
 }
 
@@ -432,8 +447,6 @@ _Noreturn static void init_main(pid_t command)
 	pid_t pid;
 	int fd, status;
 
-	/* We are a copy of a process whose memory is nobody's business */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	caps_limit(CAPS_BIT(CAP_KILL));
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -475,7 +488,6 @@ static int child_main(void *arg)
 	const struct spawn *s = arg;
 	sigset_t all;
 	pid_t pid;
-	char byte;
 
 	/* If we fail before pasta_go(), so does the child: by signal, and by
 	 * the end of the pipe if that happened before this call
@@ -483,11 +495,14 @@ static int child_main(void *arg)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	close(s->go[1]);
 	namespaces_init(s->opts);
-	if (read_all(s->go[0], &byte, sizeof(byte)) != sizeof(byte))
-		_exit(EXIT_FAILURE);
+	wait_for_us(s);
 	if (s->opts->no_pidns)
 		command_main(s);
 
+	/* We are a copy of a process whose memory is nobody's business: before
+	 * there is a command that could look
+	 */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	pid = fork();
@@ -539,6 +554,8 @@ static int pasta_spawn(struct pasta *p)
 	p->netns->fd = ns_open(AT_FDCWD, path, CLONE_NEWNET);
 	if (p->netns->fd < 0)
 		return ns_error("network", path, p->netns->fd);
+	if (write_all(p->go, "", 1))
+		debug("The command is gone before it was made");
 	return 0;
 }
 
@@ -572,7 +589,9 @@ int pasta_open(struct pasta *p)
 		p->ns_ino = ns.st_ino;
 	}
 
-	rc = netns_call(p->netns, nothing, NULL);
+	/* One of our own lets us in */
+	if (!o->spawn)
+		rc = netns_call(p->netns, nothing, NULL);
 	if (rc)
 		err("Couldn't enter the network namespace: %s%s", errstr(rc),
 		    rc == -EPERM ? ": no privileges in the user namespace "

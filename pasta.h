@@ -11,6 +11,7 @@
 
 #include "loop.h"
 #include "netns.h"
+#include "nl.h"
 
 struct guest;
 
@@ -48,6 +49,8 @@ struct pasta_opts {
  * @dir:	Directory of the namespace path, or -1; not of /proc/PID/ns
  * @name:	Name of the namespace in it
  * @go:		Writing to it lets the command run
+ * @nl:		Netlink socket in the namespace, from pasta_tap() to
+ *		pasta_configure()
  * @poll:	Next look at a target nothing tells us about; end of the time a
  *		command has to follow SIGTERM
  * @ending:	We were asked to end, the command with us
@@ -66,6 +69,7 @@ struct pasta {
 	int mounts, dir;
 	char name[NAME_MAX + 1];
 	int go;
+	struct nl_sock nl;
 	struct wtimer poll;
 	bool ending, gone;
 	int tty;
@@ -91,15 +95,16 @@ int pasta_target(struct pasta *p);
  * @p:		Pasta, from pasta_target(), isolation_user() done
  *
  * With a command: forks it into new network, mount, UTS, IPC and PID
- * namespaces, where it waits for pasta_go(). Checks that the namespace can be
- * entered. From here on netns_call() works.
+ * namespaces, where it waits for pasta_go(). Checks that one that was there can
+ * be entered. From here on netns_call() works.
  *
  * Return: 0, or -errno after a message
  */
 int pasta_open(struct pasta *p);
 
 /**
- * pasta_tap() - Create the tap device in the namespace
+ * pasta_tap() - Create the tap device in the namespace, one that with
+ *		 --config-net takes no address from router advertisements
  * @p:		Pasta, from pasta_open()
  * @ifname:	Filled with the name, IFNAMSIZ bytes
  * @vnet_hdr:	Filled, see tap_tun_open()

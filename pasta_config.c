@@ -3,7 +3,8 @@
  *
  * The tap device is made by a thread inside the namespace, where a netlink
  * socket is opened, too: that stays in the namespace whoever uses it. Everything
- * else is done from the main thread, with one socket on either side.
+ * else is done from the main thread, with one socket on either side. One visit
+ * does for all of it: each is a thread made, waited for, and gone.
  *
  * Nothing here may leave an address tentative: as soon as we say that we are
  * ready, others read the addresses and bind them.
@@ -29,18 +30,49 @@
 #define TAP_BUSY_WAIT_MS  1000
 #define TAP_BUSY_RETRY_MS 10
 
-/* Arguments of tap_tun_open() */
+/* What is to be done in the namespace, the first ones for tap_tun_open() */
 struct tun_args {
 	char *ifname;
 	bool *vnet_hdr;
 	bool persist;
+	bool no_ra;
+	struct nl_sock *nl;
 };
 
+static int open_nl(void *arg)
+{
+	return nl_open(arg);
+}
+
+/* No address from router advertisements on an interface, beside those it is
+ * given here, one more and tentative at that
+ */
+static void ignore_ra(const char *ifname)
+{
+	char path[sizeof("/proc/sys/net/ipv6/conf//accept_ra") + IFNAMSIZ];
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra",
+		 ifname);
+	rc = write_file(path, "0");
+	if (rc)
+		debug("Router advertisements are not ignored: %s", errstr(rc));
+}
+
+/* Run in the namespace: the device, and what is best done on the same visit */
 static int open_tun(void *arg)
 {
 	struct tun_args *a = arg;
+	int fd = tap_tun_open(a->ifname, a->vnet_hdr, a->persist);
 
-	return tap_tun_open(a->ifname, a->vnet_hdr, a->persist);
+	if (fd < 0)
+		return fd;
+	if (a->no_ra)
+		ignore_ra(a->ifname);
+	/* If that fails, pasta_configure() tries again, and tells */
+	if (nl_open(a->nl))
+		a->nl->fd = -1;
+	return fd;
 }
 
 /* What could help with a tap device that cannot be made */
@@ -70,7 +102,8 @@ static const char *tap_hint(int rc)
 int pasta_tap(struct pasta *p, char *ifname, bool *vnet_hdr)
 {
 	/* A namespace of ours ends with the device in it: no need to wait */
-	struct tun_args a = { ifname, vnet_hdr, p->opts->spawn };
+	struct tun_args a = { ifname, vnet_hdr, p->opts->spawn,
+			      p->opts->config_net, &p->nl };
 	const struct timespec pause = {
 		.tv_nsec = TAP_BUSY_RETRY_MS * 1000000,
 	};
@@ -96,23 +129,6 @@ struct config {
 	struct nl_sock host, ns;
 	int ifi;
 };
-
-static int open_nl(void *arg)
-{
-	return nl_open(arg);
-}
-
-/* Run in the namespace: no address from router advertisements on an interface,
- * beside those it is given here, one more and tentative at that
- */
-static int ignore_ra(void *arg)
-{
-	char path[sizeof("/proc/sys/net/ipv6/conf//accept_ra") + IFNAMSIZ];
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra",
-		 (const char *)arg);
-	return write_file(path, "0");
-}
 
 /* Message about a step. Return: @rc */
 static int config_error(const char *what, int rc)
@@ -309,11 +325,13 @@ int pasta_configure(struct pasta *p, const struct guest *guest,
 		    const char *ifname)
 {
 	struct config c = { .ifi = 0 };
-	int rc;
+	int rc = 0;
 
-	rc = netns_call(p->netns, open_nl, &c.ns);
+	if (p->nl.fd < 0)
+		rc = netns_call(p->netns, open_nl, &p->nl);
 	if (rc)
 		return config_error("open a netlink socket", rc);
+	c.ns = p->nl;
 	rc = config_links(&c, p->opts, ifname);
 	if (rc || !p->opts->config_net || !c.ifi)
 		goto out;
@@ -323,15 +341,10 @@ int pasta_configure(struct pasta *p, const struct guest *guest,
 		err("Couldn't open a netlink socket: %s", errstr(rc));
 		goto out;
 	}
-	if (guest->v6.on) {
-		rc = netns_call(p->netns, ignore_ra, (void *)(uintptr_t)ifname);
-		if (rc)
-			debug("Router advertisements are not ignored: %s",
-			      errstr(rc));
-	}
 	rc = config_net(&c, p->opts, guest);
 	nl_close(&c.host);
 out:
 	nl_close(&c.ns);
+	p->nl.fd = -1;
 	return rc;
 }
