@@ -45,6 +45,9 @@
 /* Functions run in threads make netlink requests with buffers on the stack */
 #define NETNS_STACK ((size_t)512 * 1024)
 
+/* Descriptors the table of the process has room for before it is shared */
+#define NETNS_FD_ROOM 4096
+
 /* Through the pipe to the resident thread; the answer is an int */
 struct netns_request {
 	int (*fn)(void *arg);
@@ -206,6 +209,24 @@ static int netns_fill(void *arg)
 			: 0;
 }
 
+/* The kernel doubles the table of descriptors as they become more, and if threads
+ * share it waits for all processors then: some 10 ms, for the first time at 64 of
+ * them. So make it larger before: a descriptor there, once, does.
+ */
+static void netns_fd_room(int fd)
+{
+	struct rlimit lim;
+	int last;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return;
+	last = lim.rlim_cur < NETNS_FD_ROOM ? (int)lim.rlim_cur - 1
+					    : NETNS_FD_ROOM - 1;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, last);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* The pipes and the thread. Return: 0 or -errno */
 static int netns_start_thread(struct netns *ns)
 {
@@ -213,6 +234,7 @@ static int netns_start_thread(struct netns *ns)
 	ssize_t n;
 	int rc;
 
+	netns_fd_room(ns->fd);
 	if (pipe2(ns->request, O_CLOEXEC) || pipe2(ns->reply, O_CLOEXEC))
 		return -errno;
 	rc = netns_thread(&thread, netns_resident, ns);
