@@ -112,8 +112,9 @@ int loop_turn(struct loop *loop, int timeout)
 
 	for (i = 0; i < n; i++)
 		loop_dispatch(loop, &ev[i]);
-	for (due = 0;
-	     due < LOOP_TIMERS && (t = wheel_pop(&loop->wheel, loop->now));
+	/* Whoever leaves does so now */
+	for (due = 0; !loop->quit && due < LOOP_TIMERS &&
+		      (t = wheel_pop(&loop->wheel, loop->now));
 	     due++)
 		loop->hooks->timer(loop->hooks->ctx, t);
 	loop->hooks->turn(loop->hooks->ctx);
