@@ -85,10 +85,11 @@ RELR	 = $(shell echo '_Static_assert(__GLIBC_PREREQ(2, 36), "old"); int main;' |
 	     $(CC) -Wl,--fatal-warnings,-z,pack-relative-relocs -w \
 	     -include features.h -x c -o $(O)/relr.probe - 2>/dev/null && \
 	     echo -Wl,-z,pack-relative-relocs; rm -f $(O)/relr.probe)
-# gcc would fill code up with 2 % of nothing, for jumps to land on round addresses;
-# clang has no such flag
-BASE	+= $(shell $(CC) -Werror -fno-align-jumps -x c -c -o /dev/null \
-	     /dev/null 2>/dev/null && echo -fno-align-jumps)
+# gcc would fill code up with 3 % of nothing, for jumps to land on round addresses;
+# clang has no such flags
+PACKED	:= -fno-align-functions -fno-align-jumps
+BASE	+= $(shell $(CC) -Werror $(PACKED) -x c -c -o /dev/null /dev/null \
+	     2>/dev/null && echo $(PACKED))
 ifneq ($(findstring musl-gcc,$(CC)),)
 # musl-gcc leaves out the directories of the kernel's headers
 KHDRS	:= $(O)/khdrs
@@ -149,7 +150,10 @@ failpoints-bin: $(O)/pasta
 coverage-bin: $(O)/pasta $(O)/qrap $(UNIT)
 
 ifeq ($(filter -O2,$(CFLAGS)),-O2)
-$(SMALL): override CFLAGS += -Os
+# -Oz: as clang has it, gcc from version 12 on
+SMALLER	:= $(shell $(CC) -Oz -x c -c -o /dev/null /dev/null 2>/dev/null && \
+	     echo -Oz || echo -Os)
+$(SMALL): override CFLAGS += $(SMALLER)
 endif
 $(O)/passt: $(OBJS)
 	$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) $(RELR) -o $@ $^
