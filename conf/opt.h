@@ -34,18 +34,18 @@ typedef void conf_set_fn(struct conf *c, const struct conf_opt *o,
  * @letter:	Short name, 0: none. Two rows with the same letter are names of
  *		the same option.
  * @modes:	IN_PASST, IN_PASTA; EARLY: conf_parse() passes over it
+ * @off:	Member of struct conf it fills, for the handlers of plain kinds
  * @arg:	Name of its argument, NULL: takes none
  * @set:	Handler
- * @off:	Member of struct conf it fills, for the handlers of plain kinds
  * @help:	Text for the usage, lines separated by newlines; NULL: not shown
  */
 struct conf_opt {
 	const char *name;
 	char letter;
-	unsigned modes;
+	uint8_t modes;
+	uint16_t off;
 	const char *arg;
 	conf_set_fn *set;
-	size_t off;
 	const char *help;
 };
 
