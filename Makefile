@@ -78,7 +78,8 @@ override CPPFLAGS += -I. -I$(O) -D_GNU_SOURCE $(FILTER)
 BASE	:= -std=c11 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
 	   -Wmissing-prototypes -Wformat=2 -fno-strict-aliasing -pthread \
 	   -ffunction-sections -fno-asynchronous-unwind-tables $(SANFLAGS)
-override LDFLAGS += -Wl,--gc-sections
+# All symbols are looked up at the start, and read-only from then on
+override LDFLAGS += -Wl,--gc-sections,-z,now
 # Tables of pointers are relocated from a bitmap instead of 24 bytes for each:
 # where the linker can write it, and the C library read it (glibc 2.36)
 RELR	 = $(shell echo '_Static_assert(__GLIBC_PREREQ(2, 36), "old"); int main;' | \
