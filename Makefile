@@ -86,9 +86,10 @@ RELR	 = $(shell echo '_Static_assert(__GLIBC_PREREQ(2, 36), "old"); int main;' |
 	     $(CC) -Wl,--fatal-warnings,-z,pack-relative-relocs -w \
 	     -include features.h -x c -o $(O)/relr.probe - 2>/dev/null && \
 	     echo -Wl,-z,pack-relative-relocs; rm -f $(O)/relr.probe)
-# gcc would fill code up with 3 % of nothing, for jumps to land on round addresses;
+# gcc would fill code up with 3 % of nothing, for jumps to land on round addresses,
+# and go by a table to functions of the C library which are known at the start;
 # clang has no such flags
-PACKED	:= -fno-align-functions -fno-align-jumps
+PACKED	:= -fno-align-functions -fno-align-jumps -fno-align-loops -fno-plt
 BASE	+= $(shell $(CC) -Werror $(PACKED) -x c -c -o /dev/null /dev/null \
 	     2>/dev/null && echo $(PACKED))
 ifneq ($(findstring musl-gcc,$(CC)),)
@@ -120,10 +121,11 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 # What runs once, or now and then, is made small rather than fast
 SMALL	:= $(patsubst %.c,$(O)/%.o,$(wildcard conf*.c conf/*.c nl/*.c pasta*.c) \
 	     isolation.c seccomp.c passt.c stats.c netns.c arp.c ndp.c dhcp.c \
-	     dhcpv6.c fwd.c fwd/listen.c fwd/nat.c fwd/procnet.c \
+	     dhcpv6.c frag.c fwd.c fwd/listen.c fwd/nat.c fwd/procnet.c \
 	     fwd/report.c fwd/scan.c fwd/wanted.c icmp.c icmp_error.c \
 	     lib/caps.c lib/dnsname.c lib/errstr.c lib/lineread.c lib/log.c \
-	     lib/notify.c pcap.c sock.c tap/trace.c udp/err.c udp/flow.c \
+	     lib/notify.c pcap.c sock.c tap/fragment.c tap/trace.c \
+	     tcp.c tcp/hold.c tcp/opt.c tcp/timer.c udp/err.c udp/flow.c \
 	     udp/open.c)
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
