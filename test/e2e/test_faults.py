@@ -80,7 +80,7 @@ def test_no_memory(kind, fam, net, start, procs, load, failing, seed):
     path = kind(fam, net, {kind.program: begin})
     s = Service(procs, load, net, path.daemon)
     client, server = path.pair()
-    os.kill(path.daemon.pid, signal.SIGUSR1)
+    os.kill(path.daemon.pid, signal.SIGRTMIN)
     began = time.monotonic()
     nbytes = form(4, 64) * MIB
     with client, server:
@@ -93,7 +93,7 @@ def test_no_memory(kind, fam, net, start, procs, load, failing, seed):
     answer = crowd.round()
     udp, _ = s.crowd("udp", fam, 200)
     datagrams = udp.round()
-    os.kill(s.pid, signal.SIGUSR1)
+    os.kill(s.pid, signal.SIGRTMIN)
     crowd.close()
     udp.close()
     s.check()
@@ -144,7 +144,7 @@ def test_no_pipe(kind, fam, net, start, failing, seed):
     daemon = path.daemon
     client, server = path.pair()
     fds = len(os.listdir("/proc/%d/fd" % daemon.pid))
-    os.kill(daemon.pid, signal.SIGUSR1)
+    os.kill(daemon.pid, signal.SIGRTMIN)
     nbytes = form(16, 256) * MIB
     with client, server:
         tasks = [Task(send_bulk, c, nbytes) for c in (client, server)]
@@ -154,7 +154,7 @@ def test_no_pipe(kind, fam, net, start, failing, seed):
     with path.listen() as listener:
         listener.settimeout(2)
         good = sum(ping_pong(path, listener) for _ in range(form(20, 100)))
-        os.kill(daemon.pid, signal.SIGUSR1)
+        os.kill(daemon.pid, signal.SIGRTMIN)
         failed = failures(daemon.pid, daemon.log,
                           lambda: [ping_pong(path, listener)
                                    for _ in range(5)])

@@ -10,7 +10,7 @@
  *   PASST_FAIL=CALL:PERMILLE:ERRNO[,...]	for instance
  *				sendmsg:100:ENOBUFS,socket:500:ENOMEM
  *
- * SIGUSR1 switches failures on, and off again. It comes, as any signal, also as
+ * SIGRTMIN switches failures on, and off again. It comes, as any signal, also as
  * EINTR to the call it interrupts. SIGUSR2 prints on stderr how many calls
  * failed.
  *
@@ -112,7 +112,7 @@ static void say(void)
 
 static void on_signal(int sig)
 {
-	if (sig == SIGUSR1)
+	if (sig == SIGRTMIN)
 		on = !on;
 	else
 		tell = 1;
@@ -154,7 +154,7 @@ __attribute__((constructor)) static void failpoint_init(void)
 	for (word = strtok_r(copy, ",", &save); word;
 	     word = strtok_r(NULL, ",", &save))
 		parse_one(word);
-	sigaction(SIGUSR1, &sa, NULL);
+	sigaction(SIGRTMIN, &sa, NULL);
 	sigaction(SIGUSR2, &sa, NULL);
 }
 
