@@ -137,6 +137,7 @@ static const struct row rows[] = {
 	TCP_ROW(evicted),
 	TCP_ROW(early),
 	TCP_ROW(out_of_order),
+	TCP_ROW(not_held),
 	TCP_ROW(seen_before),
 	TCP_ROW(unserved),
 	UDP_ROW(flows),

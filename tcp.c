@@ -146,6 +146,7 @@ bool tcp_settle(struct tcp *tcp, struct tcp_conn *c)
 		return true;
 	}
 	tcp_unblock(tcp, c);
+	tcp_held_free(c);
 	if (c->fd >= 0)
 		close(c->fd);
 	flow_free(tcp->flows, &c->f);
@@ -181,7 +182,7 @@ void tcp_reset(struct tcp *tcp, struct tcp_conn *c)
 	tcp_send_last(tcp, c);
 }
 
-/* MSS and window scale of the guest's SYN or SYN-ACK */
+/* MSS, window scale and SACK of the guest's SYN or SYN-ACK */
 static void tcp_take_syn(struct tcp *tcp, struct tcp_conn *c,
 			 const struct tcp_seg *seg)
 {
@@ -207,6 +208,7 @@ static void tcp_take_syn(struct tcp *tcp, struct tcp_conn *c,
 		c->guest_ws = (uint8_t)o.wscale;
 		c->our_ws = TCP_OUR_WSCALE;
 	}
+	c->sack_ok = o.sack_ok;
 }
 
 /* What is the same for connections from both sides. Return: 0, or -errno */
@@ -512,23 +514,26 @@ void tcp_tap_input(void *ctx, const struct packet_group *g)
 /* The send buffer has room again: open the window, ask for what was refused */
 static void tcp_writable(struct tcp *tcp, struct tcp_conn *c)
 {
-	uint32_t edge = c->rcv_adv;
+	uint32_t edge = c->rcv_adv, next = c->rcv_nxt;
 	unsigned i;
 
 	tcp_window_reopen(tcp, c);
 	if (c->flags & TCP_WAIT_OUT)
 		return;
+	tcp_input_held(tcp, c);
+	if (c->fd < 0)
+		return;
 	/* Without news it would be a duplicate that nobody asked for */
-	if (c->rcv_adv != edge || c->flags & TCP_PARTIAL)
+	if (c->rcv_adv != edge || c->rcv_nxt != next || c->dropped)
 		tcp_send_ack(tcp, c);
-	if (!(c->flags & TCP_PARTIAL))
+	if (c->flags & TCP_PARTIAL)
 		return;
 	/* The update may change the window: it is no duplicate. Three that are
-	 * make the guest send at once what the socket refused (RFC 5681 3.2).
+	 * make the guest send at once what could not be held (RFC 5681 3.2).
 	 */
-	c->flags &= (uint16_t)~TCP_PARTIAL;
-	for (i = 0; i < 3; i++)
-		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);
+	for (i = 1; c->dropped && i <= 3; i++)
+		tcp_send_dup_ack(tcp, c, i);
+	c->dropped = false;
 }
 
 /* Socket of a connection past opening */
@@ -716,6 +721,7 @@ void tcp_flow_resume(void *ctx, struct flow *f)
 	if (c->st.phase == PHASE_CLOSED && c->flags & TCP_LAST)
 		tcp_send_last(tcp, c);
 	if (c->st.phase == PHASE_ESTABLISHED) {
+		tcp_input_held(tcp, c);
 		tcp_lag(tcp, c);
 		if (c->flags & TCP_REPEAT && tcp_inflight(c))
 			tcp_retransmit(tcp, c);

@@ -39,6 +39,9 @@
  */
 #define TCP_ACK_DELAY 5
 
+/* Options of any segment (RFC 9293 3.1) */
+#define TCP_OPTS_MAX 40
+
 /* Events every connection's socket is watched for */
 #define TCP_EVENTS_MASK (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
@@ -69,6 +72,7 @@ enum tcp_flag {
  * @tapside:	Which side of the flow is the tap's
  * @flags:	enum tcp_flag
  * @opening:	In the list of those not established yet
+ * @sack_ok:	The guest understands selective acknowledgements
  * @starved:	The kernel lacked memory: look again soon
  * @retries:	Times the present deadline passed without an answer
  * @dup_acks:	Duplicate ACKs in a row
@@ -97,11 +101,17 @@ enum tcp_flag {
  * @ack_lag:	Bytes before @rcv_nxt not acknowledged yet, and
  * @ack_last:	the last acknowledgement then: see tcp_lag()
  * @careful:	Bytes inside the window were refused before: promise less
+ * @dropped:	Bytes refused were not held either: to be asked for again
+ * @held:	Slabs held: what came early, or was refused,
+ * @held_first:	the first of them, and
+ * @held_last:	the last
+ * @fin_held:	A FIN came early,
+ * @fin_seq:	with this number
  * @rcv_wnd:	Size of the window when it was last looked up, bytes
  *
  * @base:	Since when the present deadline runs, ms
  * @heard:	When the guest was last heard, ms
- * @challenged:	When a challenge ACK was last sent, ms
+ * @challenged:	When a challenge ACK was last sent, ms, modulo 2^32
  * @blocked:	Neighbours in the list of those waiting for the tap: slots
  */
 struct tcp_conn {
@@ -111,17 +121,20 @@ struct tcp_conn {
 	uint8_t tapside;
 	uint8_t retries;
 	uint16_t flags;
-	bool opening, starved;
+	bool opening : 1, starved : 1, careful : 1, dropped : 1;
+	bool sack_ok : 1, fin_held : 1;
 	uint8_t dup_acks;
-	bool careful;
 	uint8_t guest_ws, our_ws;
 	uint16_t mss;
 	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wnd_max, snd_wl1;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t peek_off;
 	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd, ack_lag, ack_last;
-	uint64_t base, heard, challenged;
+	uint64_t base, heard;
+	uint32_t challenged;
 	uint32_t blocked_next, blocked_prev;
+	uint32_t fin_seq;
+	uint16_t held, held_first, held_last;
 };
 _Static_assert(sizeof(struct tcp_conn) <= FLOW_SLOT, "must fit a slot");
 
@@ -132,7 +145,7 @@ struct tcp_seg {
 	uint8_t flags; /* TH_* */
 	uint32_t len;  /* payload bytes */
 	struct iov_tail payload;
-	uint8_t opts[40];
+	uint8_t opts[TCP_OPTS_MAX];
 	uint8_t optlen;
 };
 
@@ -238,6 +251,14 @@ int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
 		  uint32_t seq);
 
 /**
+ * tcp_send_dup_ack() - The same ACK once more (RFC 5681 3.2)
+ * @tcp:	TCP
+ * @c:		Connection
+ * @nth:	Of several ACKs in a row: see tcp_held_sack()
+ */
+void tcp_send_dup_ack(struct tcp *tcp, struct tcp_conn *c, unsigned nth);
+
+/**
  * tcp_send_ack() - ACK with the present window; clears TCP_ACK_DUE
  * @tcp:	TCP
  * @c:		Connection
@@ -334,6 +355,73 @@ bool tcp_seg_parse(struct tcp *tcp, const struct packet *p,
  */
 void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	       const struct packet_group *g);
+
+/**
+ * tcp_input_held() - Try once more to hand on what is held, and next
+ * @tcp:	TCP
+ * @c:		Connection, established
+ */
+void tcp_input_held(struct tcp *tcp, struct tcp_conn *c);
+
+/* --- tcp/hold.c: what cannot go to the socket yet ------------------------- */
+
+/**
+ * tcp_hold() - Keep a copy of bytes, as far as they are in the window
+ * @c:		Connection
+ * @seq:	Sequence number of the first, not before rcv_nxt
+ * @t:		The bytes; passed as far as they were kept, or are already
+ *
+ * Return: false if some were not
+ */
+bool tcp_hold(struct tcp_conn *c, uint32_t seq, struct iov_tail *t);
+
+/**
+ * tcp_hold_fin() - Keep a FIN in mind
+ * @c:		Connection
+ * @seq:	Its sequence number; beyond the window it is not kept
+ */
+void tcp_hold_fin(struct tcp_conn *c, uint32_t seq);
+
+/**
+ * tcp_held_ready() - Is there something to go on with?
+ * @c:		Connection
+ * @seq:	Number of the next byte, or FIN, wanted
+ */
+bool tcp_held_ready(const struct tcp_conn *c, uint32_t seq);
+
+/**
+ * tcp_held_iov() - Bytes held that follow without a gap
+ * @c:		Connection, keeps them
+ * @seq:	Number of the next byte wanted, moved behind those found
+ * @iov:	Filled; valid until the next call of any other of these functions
+ * @max:	Room in @iov
+ *
+ * Return: buffers
+ */
+size_t tcp_held_iov(const struct tcp_conn *c, uint32_t *seq, struct iovec *iov,
+		    size_t max);
+
+/**
+ * tcp_held_drop() - Forget what the socket has taken: all before rcv_nxt
+ * @c:		Connection
+ */
+void tcp_held_drop(struct tcp_conn *c);
+
+/**
+ * tcp_held_free() - Forget everything
+ * @c:		Connection
+ */
+void tcp_held_free(struct tcp_conn *c);
+
+/**
+ * tcp_held_sack() - SACK option of an ACK (RFC 2018 4)
+ * @c:		Connection
+ * @nth:	Of several ACKs in a row: each tells of other bytes
+ * @p:		Filled, room for the longest, TCP_OPTS_MAX
+ *
+ * Return: bytes, a multiple of 4, 0 if there is nothing to tell
+ */
+size_t tcp_held_sack(const struct tcp_conn *c, unsigned nth, uint8_t *p);
 
 /* --- tcp/timer.c ---------------------------------------------------------- */
 

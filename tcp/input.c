@@ -4,7 +4,8 @@
  * All segments of one connection in a batch are looked at together: the last
  * ACK counts, payload in order goes to the socket with one sendmsg(), segments
  * out of order within the batch are put in order first. What is then still out
- * of order is dropped: the guest sends it again.
+ * of order, or refused by the socket, is held if there is room (tcp/hold.c), and
+ * not acknowledged.
  *
  * A byte is acknowledged once the socket of the host has taken it, not when the
  * far end has it (doc/architecture.md tells what that means). The acknowledged
@@ -103,10 +104,11 @@ bad:
 /* A challenge ACK is due, if the last one is some time ago */
 static void tcp_challenge(struct tcp *tcp, struct tcp_conn *c)
 {
-	if (c->challenged &&
-	    tcp->loop->now - c->challenged < CHALLENGE_INTERVAL)
+	uint32_t now = (uint32_t)tcp->loop->now;
+
+	if (c->challenged && now - c->challenged < CHALLENGE_INTERVAL)
 		return;
-	c->challenged = tcp->loop->now;
+	c->challenged = now;
 	c->flags |= TCP_ACK_DUE;
 	tcp->stats.challenge++;
 }
@@ -361,7 +363,7 @@ static void tcp_input_ack(struct tcp *tcp, struct tcp_conn *c,
  * @rx:		Collected
  * @seg:	Segment, trimmed by what was there already
  *
- * Return: false if bytes before it are missing
+ * Return: false if bytes before it are missing, or no more buffers can be taken
  */
 static bool tcp_collect(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 			struct tcp_seg *seg)
@@ -384,14 +386,13 @@ static bool tcp_collect(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 	if (skip)
 		rx->request = false; /* our ACK may be lost */
 	iov_tail_drop(&seg->payload, skip);
+	seg->seq += skip;
+	seg->len -= skip;
 	if (seg->payload.len) {
 		n = iov_tail_iov(&seg->payload, rx->iov + rx->niov,
 				 INPUT_IOVS - rx->niov);
-		if (n < 0) {
-			c->flags |= TCP_ACK_DUE;
-			tcp->stats.partial_send++;
-			return true; /* the guest sends it again */
-		}
+		if (n < 0)
+			return false; /* with the next call */
 		rx->niov += (size_t)n;
 		rx->nbytes += seg->payload.len;
 		rx->expect += (uint32_t)seg->payload.len;
@@ -402,12 +403,28 @@ static bool tcp_collect(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 	return true;
 }
 
-/* Segments that came early: another look until nothing fits any more */
+/* What is held and follows. Return: is there any? */
+static bool tcp_collect_held(struct tcp_conn *c, struct tcp_rx *rx)
+{
+	uint32_t from = rx->expect;
+
+	if (rx->fin || !tcp_held_ready(c, from))
+		return false;
+	rx->niov += tcp_held_iov(c, &rx->expect, rx->iov + rx->niov,
+				 INPUT_IOVS - rx->niov);
+	rx->nbytes += rx->expect - from;
+	rx->fin = c->fin_held && rx->expect == c->fin_seq;
+	return rx->expect != from;
+}
+
+/* Segments that came early: another look until nothing fits any more; the rest
+ * is held
+ */
 static void tcp_collect_late(struct tcp *tcp, struct tcp_conn *c,
 			     struct tcp_rx *rx)
 {
+	bool progress = tcp_collect_held(c, rx) || rx->nlate;
 	unsigned i, left = rx->nlate;
-	bool progress = true;
 
 	while (progress && left) {
 		progress = false;
@@ -418,11 +435,20 @@ static void tcp_collect_late(struct tcp *tcp, struct tcp_conn *c,
 				rx->late[left++] = rx->late[i];
 		}
 		rx->nlate = left;
+		progress |= tcp_collect_held(c, rx);
 	}
 	tcp->stats.out_of_order += left;
 	if (left)
-		trace("%u segments of guest dropped: %u is missing", left,
+		trace("%u segments of guest came early: %u is missing", left,
 		      rx->expect);
+	for (i = 0; i < left; i++) {
+		struct tcp_seg *seg = &rx->late[i];
+
+		if (seg->flags & TH_FIN)
+			tcp_hold_fin(c, seg->seq + (uint32_t)seg->payload.len);
+		if (!tcp_hold(c, seg->seq, &seg->payload))
+			tcp->stats.not_held++;
+	}
 	/* One duplicate ACK for each (RFC 5681 3.2), more than three say no more */
 	rx->dup_acks = left > DUP_ACK_THRESHOLD ? DUP_ACK_THRESHOLD : left;
 }
@@ -447,6 +473,29 @@ static void tcp_discard(struct tcp *tcp, struct tcp_conn *c, uint32_t n)
 	}
 }
 
+/* The socket did not take all of it, which is rare by the choice of the window.
+ * The rest is held until there is room: tcp_writable(). Asked for even if the
+ * buffer looks free: others may be short of memory, or tcp_notsent_lowat the
+ * limit. What cannot be held the guest is told to send again.
+ */
+static void tcp_refused(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
+			size_t sent)
+{
+	struct iov_tail rest = iov_tail_init(rx->iov, rx->niov, sent);
+
+	tcp->stats.partial_send++;
+	c->flags |= TCP_PARTIAL;
+	c->careful = true;
+	if (!tcp_hold(c, c->rcv_nxt, &rest))
+		c->dropped = true;
+	else if (rx->fin)
+		tcp_hold_fin(c, rx->expect);
+	rx->fin = false;
+	tcp_want_out(tcp, c);
+	if (!(c->flags & TCP_WAIT_OUT))
+		c->starved = true;
+}
+
 /* Hand collected payload to the socket */
 static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 {
@@ -465,6 +514,7 @@ static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 		 */
 		c->flags |= TCP_SOCK_ERR | TCP_MORE;
 		rx->fin = false;
+		tcp_held_free(c);
 		if (c->st.fin & TCP_FIN_SENT)
 			tcp_reset(tcp, c);
 		return;
@@ -474,20 +524,11 @@ static void tcp_deliver(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx)
 	c->rcv_nxt += (uint32_t)sent;
 	if (SEQ_GT(c->rcv_nxt, c->rcv_adv))
 		c->rcv_adv = c->rcv_nxt;
-	if ((size_t)sent < rx->nbytes) {
-		/* Rare by the choice of the window. Once there is room, the
-		 * guest is told to send again at once: tcp_writable(). Asked
-		 * for even if the buffer looks free: others may be short of
-		 * memory, or tcp_notsent_lowat the limit.
-		 */
-		tcp->stats.partial_send++;
-		c->flags |= TCP_PARTIAL;
-		c->careful = true;
-		rx->fin = false;
-		tcp_want_out(tcp, c);
-	} else {
+	if ((size_t)sent < rx->nbytes)
+		tcp_refused(tcp, c, rx, (size_t)sent);
+	else
 		c->flags &= (uint16_t)~TCP_PARTIAL;
-	}
+	tcp_held_drop(c);
 	tcp_window_update(tcp, c, c->flags & TCP_PARTIAL);
 }
 
@@ -500,7 +541,36 @@ static void tcp_input_fin(struct tcp_conn *c)
 	if (SEQ_GT(c->rcv_nxt, c->rcv_adv))
 		c->rcv_adv = c->rcv_nxt;
 	c->flags |= TCP_ACK_DUE;
+	tcp_held_free(c); /* nothing follows a FIN */
 	shutdown(c->fd, SHUT_WR);
+}
+
+/* Nothing collected yet */
+static void tcp_rx_init(const struct tcp_conn *c, struct tcp_rx *rx)
+{
+	rx->expect = c->rcv_nxt;
+	rx->niov = rx->nbytes = 0;
+	rx->acked = 0;
+	rx->nlate = rx->dup_acks = 0;
+	rx->fin = rx->fin_acked = rx->retransmit = rx->request = false;
+}
+
+void tcp_input_held(struct tcp *tcp, struct tcp_conn *c)
+{
+	static struct tcp_rx rx;
+
+	while (c->st.phase == PHASE_ESTABLISHED &&
+	       tcp_held_ready(c, c->rcv_nxt)) {
+		tcp_rx_init(c, &rx);
+		tcp_collect_held(c, &rx);
+		tcp_deliver(tcp, c, &rx);
+		if (rx.expect == c->rcv_nxt)
+			c->flags |= TCP_ACK_DUE;
+		if (rx.fin && c->st.phase == PHASE_ESTABLISHED)
+			tcp_input_fin(c);
+		if (c->flags & (TCP_PARTIAL | TCP_SOCK_ERR))
+			return;
+	}
 }
 
 /* Look at all segments. Return: false if the connection is over */
@@ -555,7 +625,7 @@ static bool tcp_ack_can_wait(const struct tcp *tcp, const struct tcp_conn *c,
 {
 	return c->flags & TCP_DIALOGUE && rx->request && !rx->fin &&
 	       c->st.phase == PHASE_ESTABLISHED &&
-	       !(c->st.fin & TCP_FIN_SENT) &&
+	       !(c->st.fin & TCP_FIN_SENT) && !c->held &&
 	       !(c->flags & (TCP_PARTIAL | TCP_WAIT_OUT)) && !tcp->ack_far;
 }
 
@@ -563,12 +633,10 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	       const struct packet_group *g)
 {
 	static struct tcp_rx rx;
+	unsigned i;
+	bool due;
 
-	rx.expect = c->rcv_nxt;
-	rx.niov = rx.nbytes = 0;
-	rx.acked = 0;
-	rx.nlate = rx.dup_acks = 0;
-	rx.fin = rx.fin_acked = rx.retransmit = false;
+	tcp_rx_init(c, &rx);
 	rx.request = !g->first->next && !(c->flags & TCP_ACK_DUE);
 
 	c->heard = tcp->loop->now;
@@ -585,6 +653,8 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	tcp_lag(tcp, c);
 	if (rx.fin && c->st.phase == PHASE_ESTABLISHED)
 		tcp_input_fin(c);
+	else if (!(c->flags & TCP_PARTIAL))
+		tcp_input_held(tcp, c); /* more than one call took */
 	if (c->flags & TCP_MORE)
 		tcp_output(tcp, c);
 	/* Closed by the last FIN: the guest still has to know it arrived */
@@ -595,10 +665,10 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 		return;
 	}
 	c->flags &= (uint16_t)~TCP_ACK_LATER;
-	if (c->flags & TCP_ACK_DUE && tcp_send_ack(tcp, c) &&
-	    c->st.phase == PHASE_CLOSED)
+	due = c->flags & TCP_ACK_DUE;
+	if (due && tcp_send_ack(tcp, c) && c->st.phase == PHASE_CLOSED)
 		c->flags |= TCP_LAST;
 	/* Without payload, or they do not count as duplicates */
-	while (rx.dup_acks--)
-		tcp_send_flag(tcp, c, TH_ACK, c->snd_nxt);
+	for (i = 0; i < rx.dup_acks; i++)
+		tcp_send_dup_ack(tcp, c, i + due);
 }

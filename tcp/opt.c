@@ -7,6 +7,7 @@ void tcp_opt_parse(const uint8_t *p, size_t len, struct tcp_syn_opts *o)
 {
 	o->mss = 0;
 	o->wscale = -1;
+	o->sack_ok = false;
 	while (len) {
 		size_t optlen;
 
@@ -26,6 +27,8 @@ void tcp_opt_parse(const uint8_t *p, size_t len, struct tcp_syn_opts *o)
 		if (p[0] == TCP_OPT_WSCALE && optlen == TCP_OPT_WSCALE_LEN)
 			o->wscale = p[2] > TCP_WSCALE_MAX ? TCP_WSCALE_MAX
 							  : (int8_t)p[2];
+		if (p[0] == TCP_OPT_SACK_OK && optlen == TCP_OPT_SACK_OK_LEN)
+			o->sack_ok = true;
 		p += optlen;
 		len -= optlen;
 	}
@@ -44,6 +47,12 @@ size_t tcp_opt_build(uint8_t *p, const struct tcp_syn_opts *o)
 		*p++ = TCP_OPT_WSCALE;
 		*p++ = TCP_OPT_WSCALE_LEN;
 		*p++ = (uint8_t)o->wscale;
+	}
+	if (o->sack_ok) {
+		*p++ = TCP_OPT_NOP;
+		*p++ = TCP_OPT_NOP;
+		*p++ = TCP_OPT_SACK_OK;
+		*p++ = TCP_OPT_SACK_OK_LEN;
 	}
 	return (size_t)(p - start);
 }

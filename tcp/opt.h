@@ -3,17 +3,21 @@
 #ifndef TCP_OPT_H
 #define TCP_OPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a SYN says; absent options: mss 0, wscale -1 */
+/* What a SYN says; absent options: mss 0, wscale -1, sack_ok false */
 struct tcp_syn_opts {
 	uint16_t mss;
 	int8_t wscale;
+	bool sack_ok;
 };
 
-/* Bytes of options we put in a SYN: MSS, and NOP with window scale */
-#define TCP_SYN_OPTS_MAX 8
+/* Bytes of options we put in a SYN: MSS, and with NOPs window scale and SACK
+ * permitted
+ */
+#define TCP_SYN_OPTS_MAX 12
 
 /**
  * tcp_opt_parse() - Options of a SYN from the guest

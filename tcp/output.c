@@ -99,14 +99,15 @@ static uint16_t tcp_our_mss(const struct tcp *tcp, const struct tcp_conn *c)
 			  (v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr)));
 }
 
-int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
-		  uint32_t seq)
+/* tcp_send_flag(), the @nth in a row */
+static int tcp_send_nth(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
+			uint32_t seq, unsigned nth)
 {
 	const struct flowside *s = tcp_tapside(c);
 	struct tcp_syn_opts so = { .mss = tcp_our_mss(tcp, c), .wscale = -1 };
 	bool syn = flags & TH_SYN;
 	struct l3_spec l3 = tcp_l3(tcp, c);
-	uint8_t opts[TCP_SYN_OPTS_MAX];
+	uint8_t opts[TCP_OPTS_MAX];
 	struct tcp_hdr_spec h = { .sport = s->oport,
 				  .dport = s->eport,
 				  .seq = seq,
@@ -124,12 +125,26 @@ int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
 		 */
 		if (!(flags & TH_ACK) || c->flags & TCP_WS_OK)
 			so.wscale = TCP_OUR_WSCALE;
+		so.sack_ok = !(flags & TH_ACK) || c->sack_ok;
 		h.optlen = tcp_opt_build(opts, &so);
+	} else if (c->held && c->sack_ok && flags == TH_ACK) {
+		h.optlen = tcp_held_sack(c, nth, opts);
 	}
 	rc = tcp_send_bare(tcp, &l3, &h);
 	if (!rc && flags & TH_ACK)
 		c->flags &= (uint16_t)~TCP_ACK_DUE;
 	return rc;
+}
+
+int tcp_send_flag(struct tcp *tcp, struct tcp_conn *c, uint8_t flags,
+		  uint32_t seq)
+{
+	return tcp_send_nth(tcp, c, flags, seq, 0);
+}
+
+void tcp_send_dup_ack(struct tcp *tcp, struct tcp_conn *c, unsigned nth)
+{
+	tcp_send_nth(tcp, c, TH_ACK, c->snd_nxt, nth);
 }
 
 int tcp_send_ack(struct tcp *tcp, struct tcp_conn *c)

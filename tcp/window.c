@@ -110,8 +110,11 @@ void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c)
 {
 	uint32_t free, size;
 
-	if (!tcp_sndbuf(tcp, c->fd, &free, &size))
+	if (!tcp_sndbuf(tcp, c->fd, &free, &size)) {
+		c->flags &= (uint16_t)~TCP_WAIT_OUT;
+		tcp_want_out(tcp, c); /* with the next turn */
 		return;
+	}
 	if (free < size / 3) {
 		static const struct timespec now = { 0, 0 };
 		struct pollfd p = { c->fd, POLLOUT, 0 };

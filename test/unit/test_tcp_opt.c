@@ -17,7 +17,7 @@
 /* Parse a copy that ends where it ends, so that a sanitizer sees more */
 static struct tcp_syn_opts parse(const uint8_t *p, size_t len)
 {
-	struct tcp_syn_opts o = { 0xdead, 99 };
+	struct tcp_syn_opts o = { 0xdead, 99, true };
 	uint8_t *copy = malloc(len ? len : 1);
 
 	assert_non_null(copy);
@@ -178,21 +178,27 @@ static void test_cut(void **state)
 static void test_build(void **state)
 {
 	static const uint8_t both[] = { 2, 4, 0xff, 0xc8, 1, 3, 3, 9 };
+	static const uint8_t all[] = {
+		2, 4, 0xff, 0xc8, 1, 3, 3, 9, 1, 1, 4, 2
+	};
 	static const uint8_t mss[] = { 2, 4, 0x05, 0xb4 };
 	uint8_t b[TCP_SYN_OPTS_MAX];
-	struct tcp_syn_opts o = { 65480, 9 };
+	struct tcp_syn_opts o = { 65480, 9, false };
 	unsigned i;
 
 	(void)state;
 	assert_int_equal(tcp_opt_build(b, &o), sizeof(both));
 	assert_memory_equal(b, both, sizeof(both));
-	o = (struct tcp_syn_opts){ 1460, -1 };
+	o.sack_ok = true;
+	assert_int_equal(tcp_opt_build(b, &o), sizeof(all));
+	assert_memory_equal(b, all, sizeof(all));
+	o = (struct tcp_syn_opts){ 1460, -1, false };
 	assert_int_equal(tcp_opt_build(b, &o), sizeof(mss));
 	assert_memory_equal(b, mss, sizeof(mss));
 
-	for (i = 0; i < 65536 * 16; i++) {
-		struct tcp_syn_opts in = { (uint16_t)(i / 16),
-					   (int8_t)(i % 16 - 1) };
+	for (i = 0; i < 65536 * 32; i++) {
+		struct tcp_syn_opts in = { (uint16_t)(i / 32),
+					   (int8_t)(i % 16 - 1), i / 16 % 2 };
 		struct tcp_syn_opts out;
 		size_t len = tcp_opt_build(b, &in);
 

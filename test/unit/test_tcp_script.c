@@ -218,7 +218,29 @@ static unsigned max_mss(void)
 	return env.tcp.mtu - (s.v6 ? 60 : 40);
 }
 
-/* <mss N|max,wscale N,nop,eol,raw HEX>. Return: bytes, padded to four */
+/* FIRST:NEXT[ ...], as in segments. Return: bytes */
+static size_t sack_blocks(const char *p, uint8_t *o)
+{
+	unsigned left, right;
+	size_t n = 2;
+	int used;
+
+	for (; sscanf(p, "%u:%u%n", &left, &right, &used) == 2; p += used) {
+		struct tcp_sack_block b = { htonl(ISN + left),
+					    htonl(ISN + right) };
+
+		memcpy(o + n, &b, sizeof(b));
+		n += sizeof(b);
+	}
+	o[0] = TCP_OPT_SACK;
+	o[1] = (uint8_t)n;
+	return n;
+}
+
+/* <mss N|max,wscale N,sackok,sack FIRST:NEXT ...,nop,eol,raw HEX>
+ *
+ * Return: bytes, padded to four
+ */
 static size_t options(char *w, uint8_t *o)
 {
 	char *save = NULL, *item;
@@ -229,7 +251,7 @@ static size_t options(char *w, uint8_t *o)
 	     item = strtok_r(NULL, ",", &save)) {
 		unsigned v = 0;
 
-		if (n > 34)
+		if (n > 36)
 			fail_line("too many options");
 		if (!strcmp(item, "mss max") ||
 		    sscanf(item, "mss %u", &v) == 1) {
@@ -242,6 +264,11 @@ static size_t options(char *w, uint8_t *o)
 			o[n++] = TCP_OPT_WSCALE;
 			o[n++] = TCP_OPT_WSCALE_LEN;
 			o[n++] = (uint8_t)v;
+		} else if (!strcmp(item, "sackok")) {
+			o[n++] = TCP_OPT_SACK_OK;
+			o[n++] = TCP_OPT_SACK_OK_LEN;
+		} else if (!strncmp(item, "sack ", 5)) {
+			n += sack_blocks(item + 5, o + n);
 		} else if (!strcmp(item, "nop")) {
 			o[n++] = TCP_OPT_NOP;
 		} else if (!strcmp(item, "eol")) {
@@ -340,7 +367,7 @@ static const char *describe(const struct env_rx *rx)
 	return text;
 }
 
-/* Options of our SYN, whole */
+/* Options of a segment of ours, whole */
 static void check_opts(char *text, const struct env_rx *rx)
 {
 	uint8_t want[40];
@@ -693,14 +720,14 @@ static void check_state(char *p)
 static const struct {
 	const char *name;
 	size_t off;
-} counters[] = { COUNTER(refused),     COUNTER(reset_in),
-		 COUNTER(reset_out),   COUNTER(bad_segment),
-		 COUNTER(bad_csum),    COUNTER(out_of_window),
-		 COUNTER(challenge),   COUNTER(retransmit),
-		 COUNTER(probes),      COUNTER(keepalives),
-		 COUNTER(no_flow),     COUNTER(fast_retransmit),
-		 COUNTER(bad_ack),     COUNTER(early),
-		 COUNTER(seen_before), COUNTER(out_of_order) };
+} counters[] = {
+	COUNTER(refused),      COUNTER(reset_in),   COUNTER(reset_out),
+	COUNTER(bad_segment),  COUNTER(bad_csum),   COUNTER(out_of_window),
+	COUNTER(challenge),    COUNTER(retransmit), COUNTER(probes),
+	COUNTER(keepalives),   COUNTER(no_flow),    COUNTER(fast_retransmit),
+	COUNTER(bad_ack),      COUNTER(early),      COUNTER(seen_before),
+	COUNTER(out_of_order), COUNTER(not_held)
+};
 
 /* count NAME N */
 static void check_count(char *p)
