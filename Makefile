@@ -120,8 +120,8 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 	     $(wildcard test/fuzz/fuzz_*.c))
 # What runs once, or now and then, is made small rather than fast
 SMALL	:= $(patsubst %.c,$(O)/%.o,$(wildcard conf*.c conf/*.c nl/*.c pasta*.c) \
-	     isolation.c seccomp.c passt.c stats.c netns.c arp.c ndp.c dhcp.c \
-	     dhcpv6.c frag.c fwd.c fwd/listen.c fwd/nat.c fwd/procnet.c \
+	     daemon.c isolation.c seccomp.c passt.c stats.c netns.c arp.c ndp.c \
+	     dhcp.c dhcpv6.c frag.c fwd.c fwd/listen.c fwd/nat.c fwd/procnet.c \
 	     fwd/report.c fwd/scan.c fwd/wanted.c icmp.c icmp_error.c \
 	     lib/caps.c lib/dnsname.c lib/errstr.c lib/lineread.c lib/log.c \
 	     lib/notify.c pcap.c sock.c tap/fragment.c tap/trace.c \

@@ -32,6 +32,7 @@
 
 #include "arp.h"
 #include "conf.h"
+#include "daemon.h"
 #include "dhcp.h"
 #include "dhcpv6.h"
 #include "ether.h"
@@ -42,7 +43,6 @@
 #include "isolation.h"
 #include "lib/fdio.h"
 #include "lib/log.h"
-#include "lib/notify.h"
 #include "loop.h"
 #include "ndp.h"
 #include "netns.h"
@@ -86,9 +86,8 @@ static struct passt {
 	struct pasta pasta;
 	struct pcap pcap;
 	struct stats stats;
-	int signals;  /* signalfd */
-	int pid_file; /* -1: none */
-	int notify;   /* service manager, -1: none */
+	struct daemon daemon;
+	int signals; /* signalfd */
 } passt;
 
 /*
@@ -364,17 +363,6 @@ static void signals_init(struct passt *p)
 		die("Cannot watch signals: %s", errstr(errno));
 }
 
-/* Did one of those that end us arrive, and wait? */
-static bool signal_pending(void)
-{
-	sigset_t set;
-
-	return !sigpending(&set) && (sigismember(&set, SIGTERM) == 1 ||
-				     sigismember(&set, SIGQUIT) == 1 ||
-				     sigismember(&set, SIGINT) == 1 ||
-				     sigismember(&set, SIGHUP) == 1);
-}
-
 /* What --exit-fd names, to be called while somebody hears of errors. What is
  * written to it does not matter, hence no EPOLLIN
  */
@@ -389,22 +377,6 @@ static void exit_watch(struct passt *p)
 	if (rc)
 		die("Cannot watch descriptor of --exit-fd: %s%s", errstr(rc),
 		    rc == -EPERM ? ": it is neither pipe nor socket" : "");
-}
-
-/* The service manager, if it is for us: in background we exit instead, and what
- * pasta runs can speak for itself
- */
-static int notify_connect(const struct passt *p)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	int fd;
-
-	if (!path || !p->conf.foreground || p->conf.pasta.spawn)
-		return -1;
-	fd = notify_open(path);
-	if (fd < 0)
-		warn("Cannot notify $NOTIFY_SOCKET, %s: %s", path, errstr(fd));
-	return fd;
 }
 
 /* Table of flows, as many as there can be descriptors */
@@ -503,22 +475,16 @@ static void protocols_init(struct passt *p)
 		die("Cannot set up TCP and UDP: %s", errstr(rc));
 }
 
-/* Files that have to be opened before the root directory is empty */
+/* Files that have to be opened before the root directory is empty. The service
+ * manager waits for what stays in foreground; what pasta runs can speak for itself
+ */
 static void files_open(struct passt *p)
 {
-	const char *path = p->conf.pid_file;
+	const struct conf *c = &p->conf;
 
-	p->pid_file = -1;
-	if (path) {
-		p->pid_file = open(path,
-				   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-				   S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-		if (p->pid_file < 0)
-			die("Couldn't open PID file %s: %s", path,
-			    errstr(errno));
-	}
-	p->notify = notify_connect(p);
-	if (p->conf.pcap && !pcap_open(&p->pcap, p->conf.pcap))
+	daemon_open(&p->daemon, c->pid_file, c->ready_fd,
+		    c->foreground && !c->pasta.spawn, c->foreground);
+	if (c->pcap && !pcap_open(&p->pcap, c->pcap))
 		p->tap.pcap = &p->pcap;
 }
 
@@ -552,109 +518,6 @@ static void passt_setup(struct passt *p)
 	if (tap_stream_init(&p->tap, &p->conf.stream) ||
 	    isolation_user(&p->conf.isolation, ISOLATION_USERNS_OWN))
 		exit(EXIT_FAILURE);
-}
-
-/* Decimal PID and newline; then all that outsiders may wait for is there, and
- * those who wait for a word get it. Return: 0, or -errno after a message
- */
-static int tell_ready(struct passt *p, pid_t pid)
-{
-	char buf[16];
-	int len = snprintf(buf, sizeof(buf), "%d\n", pid), rc;
-
-	if (p->pid_file >= 0) {
-		rc = write_all(p->pid_file, buf, (size_t)len);
-		close(p->pid_file);
-		if (rc) {
-			err("Cannot write PID file %s: %s", p->conf.pid_file,
-			    errstr(rc));
-			return rc;
-		}
-	}
-	if (p->conf.ready_fd >= 0) {
-		write_all(p->conf.ready_fd, "1\n", 2);
-		close(p->conf.ready_fd);
-	}
-	if (p->notify >= 0) {
-		rc = notify_ready(p->notify);
-		if (rc)
-			warn("Cannot notify service manager: %s", errstr(rc));
-	}
-	return 0;
-}
-
-/* The process we were started as, once @child serves: leaves when told to */
-_Noreturn static void parent_main(struct passt *p, pid_t child, int told)
-{
-	char ok;
-
-	if (read_all(told, &ok, 1) != 1)
-		_exit(EXIT_FAILURE);
-	/* Who told us to end meanwhile does not know of the child */
-	if (signal_pending() || tell_ready(p, child)) {
-		kill(child, SIGKILL);
-		_exit(EXIT_FAILURE);
-	}
-	_exit(EXIT_SUCCESS);
-}
-
-/* The child serves; the parent leaves as soon as it is told that all is ready.
- * Return: pipe to tell by
- */
-static int background(struct passt *p)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int pipe_fd[2];
-	pid_t pid;
-
-	if (null < 0 || pipe2(pipe_fd, O_CLOEXEC))
-		die("Cannot prepare to go to background: %s", errstr(errno));
-	if (isolation_prefork(&p->conf.isolation))
-		exit(EXIT_FAILURE);
-	pid = fork();
-	if (pid < 0)
-		die("Cannot go to background: %s", errstr(errno));
-	if (pid) {
-		close(pipe_fd[1]);
-		parent_main(p, pid, pipe_fd[0]);
-	}
-	close(pipe_fd[0]);
-	setsid();
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	close(null);
-	/* messages still go to stderr, until all is ready */
-	return pipe_fd[1];
-}
-
-/* Leave standard error to whoever started us, and to the parent what is its */
-static void detach(struct passt *p)
-{
-	log_background();
-	dup2(STDIN_FILENO, STDERR_FILENO);
-	if (p->pid_file >= 0)
-		close(p->pid_file);
-	if (p->conf.ready_fd >= 0)
-		close(p->conf.ready_fd);
-}
-
-/* Nothing of ours can fail any more: tell whoever waits, in background by the
- * parent. Return: 0, or -errno after a message
- */
-static int ready(struct passt *p, pid_t pid, int parent)
-{
-	if (parent < 0) {
-		int rc = tell_ready(p, pid);
-
-		if (rc)
-			return rc;
-	} else {
-		write_all(parent, "1", 1);
-		close(parent);
-	}
-	if (p->conf.mode == MODE_PASTA)
-		pasta_go(&p->pasta);
-	return 0;
 }
 
 /* Leave: ports first, for a successor may be waiting for them. The tap device
@@ -703,8 +566,8 @@ static void kernel_print(const struct passt *p)
 static int run(struct passt *p)
 {
 	bool pasta = p->conf.mode == MODE_PASTA;
-	int parent = -1, rc;
 	pid_t pid;
+	int rc;
 
 	files_open(p);
 	flows_init(p);
@@ -723,10 +586,10 @@ static int run(struct passt *p)
 	conf_print(&p->conf, &p->fwd);
 	kernel_print(p);
 
-	if (!p->conf.foreground)
-		parent = background(p);
-	else if (isolation_prefork(&p->conf.isolation))
+	if (isolation_prefork(&p->conf.isolation))
 		return EXIT_FAILURE;
+	if (!p->conf.foreground)
+		daemon_fork(&p->daemon);
 	if (pasta && netns_start(&p->netns))
 		return EXIT_FAILURE;
 	p->conf.isolation.host_ports = p->fwd.scan;
@@ -738,15 +601,17 @@ static int run(struct passt *p)
 	pid = getpid();
 	if (pasta && close_later_init())
 		debug("Leaving may take a while");
-	if (parent >= 0)
-		detach(p);
+	if (!p->conf.foreground)
+		daemon_detach(&p->daemon);
 	isolation_filter(&p->conf.isolation);
-	if (ready(p, pid, parent))
+	/* Nothing of ours can fail any more */
+	if (daemon_ready(&p->daemon, pid))
 		return EXIT_FAILURE;
-
-	/* While the command, or whoever was told, gets going */
-	if (pasta)
+	if (pasta) {
+		pasta_go(&p->pasta);
+		/* While the command, or whoever was told, gets going */
 		netns_refill(&p->netns);
+	}
 
 	rc = loop_run(&p->loop);
 	leave(p);
