@@ -489,7 +489,7 @@ static void send_out(struct stats *s, bool log)
 	const union epoll_ref ref = { .type = EPOLL_STATS };
 
 	s->busy = log_text(out.text, out.len, log);
-	if (!s->busy || !loop_add(s->loop, STDERR_FILENO, EPOLLOUT, ref))
+	if (!s->busy || !loop_add(s->loop, log_left_fd(), EPOLLOUT, ref))
 		return;
 	log_drain(0);
 	s->busy = false;
@@ -503,7 +503,7 @@ void stats_event(void *ctx, union epoll_ref ref, uint32_t events)
 	(void)events;
 	if (log_drain(STATS_PIECE))
 		return;
-	loop_del(s->loop, STDERR_FILENO);
+	loop_del(s->loop, log_left_fd());
 	s->busy = false;
 }
 

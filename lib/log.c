@@ -50,6 +50,7 @@ static struct {
 	size_t file_size; /* bytes now in the log file */
 	const char *left; /* text that waits for standard error */
 	size_t left_len;
+	bool left_sock; /* or for the system log */
 	struct timespec start;
 } sink = { .ident = "passt", .level = LOG_INFO, .file_fd = -1, .sock_fd = -1 };
 
@@ -311,12 +312,51 @@ void log_msg(int prio, const char *fmt, ...)
 	errno = saved;
 }
 
+/* Send to the system log what it takes: each line one datagram, however long, as
+ * JSON is one
+ */
+static void log_drain_socket(void)
+{
+	char head[64];
+	struct iovec iov[2] = { { .iov_base = head } };
+	const struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+	int n = snprintf(head, sizeof(head),
+			 "<%d>%s: ", LOG_DAEMON | LOG_NOTICE, sink.ident);
+	const char *end;
+
+	iov[0].iov_len = (size_t)n < sizeof(head) ? (size_t)n : 0;
+	while (sink.left_len &&
+	       (end = memchr(sink.left, '\n', sink.left_len))) {
+		iov[1].iov_base = (void *)(uintptr_t)sink.left;
+		iov[1].iov_len = (size_t)(end - sink.left);
+		if (sendmsg(sink.sock_fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) <
+		    0) {
+			if (errno != EINTR && errno != EAGAIN)
+				sink.left_len = 0; /* nobody there */
+			return;
+		}
+		sink.left = end + 1;
+		sink.left_len -= iov[1].iov_len + 1;
+	}
+}
+
+int log_left_fd(void)
+{
+	return sink.left_sock ? sink.sock_fd : STDERR_FILENO;
+}
+
 bool log_drain(size_t max)
 {
 	ssize_t n;
 
 	if (!sink.left_len)
 		return false;
+	if (sink.left_sock) {
+		log_drain_socket();
+		if (!max)
+			sink.left_len = 0;
+		return sink.left_len;
+	}
 	if (!max) {
 		write_all(STDERR_FILENO, sink.left, sink.left_len);
 		sink.left_len = 0;
@@ -333,34 +373,13 @@ bool log_drain(size_t max)
 	return sink.left_len;
 }
 
-/* Each line one datagram, however long: JSON is one */
-static void log_lines_to_socket(const char *text, size_t len)
-{
-	char head[64];
-	struct iovec iov[2] = { { .iov_base = head } };
-	const struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
-	int n = snprintf(head, sizeof(head),
-			 "<%d>%s: ", LOG_DAEMON | LOG_NOTICE, sink.ident);
-	const char *end;
-
-	if (n < 0 || (size_t)n >= sizeof(head))
-		return;
-	iov[0].iov_len = (size_t)n;
-	for (; len && (end = memchr(text, '\n', len)); text = end + 1) {
-		iov[1].iov_base = (void *)(uintptr_t)text;
-		iov[1].iov_len = (size_t)(end - text);
-		len -= iov[1].iov_len + 1;
-		(void)!sendmsg(sink.sock_fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
-	}
-}
-
 bool log_text(const char *text, size_t len, bool log)
 {
 	if (log && sink.file_fd >= 0)
 		log_append(text, len);
-	else if (log && sink.background && sink.sock_fd >= 0)
-		log_lines_to_socket(text, len);
-	if (sink.background)
+	sink.left_sock = log && sink.background && sink.file_fd < 0 &&
+			 sink.sock_fd >= 0;
+	if (sink.background && !sink.left_sock)
 		return false;
 	sink.left = text;
 	sink.left_len = len;

@@ -72,17 +72,23 @@ void log_msg(int prio, const char *fmt, ...)
  * @len:	Bytes
  * @log:	To where messages go; false: to standard error alone
  *
- * Never waits for a reader: what is for standard error is left to log_drain(),
- * whose caller knows when it takes some, or comes before the next message there.
- * Not while earlier text is left.
+ * Never waits for a reader: what is for standard error or the system log is left
+ * to log_drain(), whose caller knows when it takes some, or comes before the next
+ * message on standard error. Not while earlier text is left.
  *
  * Return: true if it is: all of it is left to log_drain()
  */
 bool log_text(const char *text, size_t len, bool log);
 
 /**
- * log_drain() - Write to standard error what log_text() left
- * @max:	Bytes at most; 0: all, waiting as messages do
+ * log_left_fd() - Where what log_text() left goes: to be watched for EPOLLOUT
+ */
+int log_left_fd(void);
+
+/**
+ * log_drain() - Write what log_text() left
+ * @max:	Bytes at most, of a system log as many lines as it takes; 0: all,
+ *		waiting for standard error as messages do
  *
  * Return: true if there is more
  */
