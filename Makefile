@@ -123,8 +123,8 @@ SMALL	:= $(patsubst %.c,$(O)/%.o,$(wildcard conf*.c conf/*.c nl/*.c pasta*.c) \
 	     daemon.c isolation.c seccomp.c passt.c stats.c netns.c arp.c ndp.c \
 	     dhcp.c dhcpv6.c frag.c fwd.c fwd/listen.c fwd/nat.c fwd/procnet.c \
 	     fwd/report.c fwd/scan.c fwd/wanted.c icmp.c icmp_error.c \
-	     lib/caps.c lib/dnsname.c lib/errstr.c lib/lineread.c lib/log.c \
-	     lib/notify.c pcap.c sock.c tap/fragment.c tap/trace.c \
+	     lib/caps.c lib/dnsname.c lib/errstr.c lib/fdio.c lib/lineread.c \
+	     lib/log.c lib/notify.c pcap.c sock.c tap/fragment.c tap/trace.c \
 	     tcp.c tcp/hold.c tcp/opt.c tcp/timer.c udp/err.c udp/flow.c \
 	     udp/open.c)
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
