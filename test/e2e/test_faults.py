@@ -109,22 +109,23 @@ def test_no_memory(kind, fam, net, start, procs, load, failing, seed):
     assert datagrams["done"] > 100 and datagrams["wrong"] == 0
 
 
-def ping_pong(path, listener):
+def ping_pong(path, listener, number=itertools.count()):
     """A connection of its own carries a word there and back. Return: did it?
-    Those before it that nobody used may have to be accepted first."""
+    Those that were given up may have to be accepted first, what they sent too."""
+    mine = b"%08d" % next(number)
     try:
         with path.connect() as client:
             client.settimeout(10)
-            client.sendall(b"there")
+            client.sendall(mine)
             word = b""
-            while not word:
+            while word != mine:
                 server, _ = listener.accept()
                 with server:
                     server.settimeout(10)
-                    word = server.recv(5, socket.MSG_WAITALL)
-                    server.sendall(word[::-1])
-            assert word == b"there"
-            return client.recv(5, socket.MSG_WAITALL) == b"ereht"
+                    word = server.recv(len(mine), socket.MSG_WAITALL)
+                    if word == mine:
+                        server.sendall(word[::-1])
+            return client.recv(len(mine), socket.MSG_WAITALL) == mine[::-1]
     except OSError:
         return False
 
