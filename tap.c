@@ -45,6 +45,7 @@ void tap_lay_out(struct batch *b, uint8_t *base, size_t prefix, unsigned n,
 	size_t stride = tap_stride(prefix, hdrlen, len);
 	unsigned i;
 
+	base += -((uintptr_t)base + prefix + hdrlen) & (TAP_ALIGN - 1);
 	for (i = 0; i < n; i++, base += stride) {
 		struct frame *f = &b->frame[i];
 

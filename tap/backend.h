@@ -5,18 +5,22 @@
 
 #include "tap.h"
 
+/* Where payload begins, for it to be copied there fast: a line of the cache */
+#define TAP_ALIGN ((size_t)64)
+
 /* Distance of two frames lent: prefix, headers, payload, room for padding */
 static inline size_t tap_stride(size_t prefix, size_t hdrlen, size_t len)
 {
 	size_t bytes = hdrlen + len < ETH_MIN_LEN ? ETH_MIN_LEN : hdrlen + len;
 
-	return (prefix + bytes + 7) & ~(size_t)7;
+	return (prefix + bytes + TAP_ALIGN - 1) & ~(TAP_ALIGN - 1);
 }
 
 /**
  * tap_lay_out() - Fill a batch with frames that lie one behind the other
  * @b:		Batch filled
- * @base:	First byte; @n times tap_stride() bytes from there
+ * @base:	First byte; @n times tap_stride() bytes from there, and less than
+ *		TAP_ALIGN before them, for payload to be aligned
  * @prefix:	Bytes left free before each frame: length or virtio-net header
  * @n:		Frames
  * @hdrlen:	Header bytes of each

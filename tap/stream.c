@@ -56,7 +56,8 @@
 #define STREAM_USED_RETRY_MS 50
 
 static uint8_t stream_rx[STREAM_RX_LEN] __attribute__((aligned(64)));
-static uint8_t stream_tx[STREAM_TX_LEN] __attribute__((aligned(64)));
+static uint8_t stream_tx[STREAM_TX_LEN + TAP_ALIGN]
+	__attribute__((aligned(TAP_ALIGN)));
 
 /**
  * struct stream - State of the one stream tap

@@ -56,7 +56,8 @@
 #define TUN_TX_LEN ((size_t)8 * 65792)
 
 static uint8_t tun_rx[TUN_RX_FRAMES][TUN_BUF_LEN] __attribute__((aligned(64)));
-static uint8_t tun_tx[TUN_TX_LEN] __attribute__((aligned(64)));
+static uint8_t tun_tx[TUN_TX_LEN + TAP_ALIGN]
+	__attribute__((aligned(TAP_ALIGN)));
 static bool tun_vnet;
 
 /* Is there more than a frame now and then? See tun_event() */
