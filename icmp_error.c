@@ -33,7 +33,7 @@
 
 /* A row says which ICMP error stands for an errno of our own kernel */
 static const struct icmp_local {
-	uint32_t ee_errno;
+	int error;
 	uint8_t type4, code4, type6, code6;
 } icmp_local[] = {
 	{ EMSGSIZE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP6_PACKET_TOO_BIG,
@@ -44,9 +44,31 @@ static const struct icmp_local {
 	  ICMP6_DST_UNREACH_ADDR },
 	{ ECONNREFUSED, ICMP_UNREACH, ICMP_UNREACH_PORT, ICMP6_DST_UNREACH,
 	  ICMP6_DST_UNREACH_NOPORT },
+	{ EADDRNOTAVAIL, ICMP_UNREACH, ICMP_UNREACH_NET, ICMP6_DST_UNREACH,
+	  ICMP6_DST_UNREACH_NOROUTE },
+	{ ETIMEDOUT, ICMP_UNREACH, ICMP_UNREACH_HOST, ICMP6_DST_UNREACH,
+	  ICMP6_DST_UNREACH_ADDR },
 	{ EACCES, ICMP_UNREACH, ICMP_UNREACH_FILTER_PROHIB, ICMP6_DST_UNREACH,
 	  ICMP6_DST_UNREACH_ADMIN },
+	{ EPERM, ICMP_UNREACH, ICMP_UNREACH_FILTER_PROHIB, ICMP6_DST_UNREACH,
+	  ICMP6_DST_UNREACH_ADMIN },
 };
+
+bool icmp_error_of(int error, bool v4, uint8_t *type, uint8_t *code)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(icmp_local) / sizeof(icmp_local[0]); i++) {
+		const struct icmp_local *row = &icmp_local[i];
+
+		if (row->error != error)
+			continue;
+		*type = v4 ? row->type4 : row->type6;
+		*code = v4 ? row->code4 : row->code6;
+		return true;
+	}
+	return false;
+}
 
 /* Quoted IP header and bytes; returns their length */
 static size_t icmp_error_quote(uint8_t *p, size_t room,
@@ -117,10 +139,6 @@ static uint32_t icmp_error_rest(bool v4, uint8_t type, uint8_t code,
 static bool icmp_error_type(bool v4, const struct sock_extended_err *ee,
 			    uint8_t *type, uint8_t *code)
 {
-	const struct icmp_local *row = icmp_local;
-	const struct icmp_local *end = row + sizeof(icmp_local) /
-						     sizeof(icmp_local[0]);
-
 	if (ee->ee_origin == (v4 ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6)) {
 		*type = ee->ee_type;
 		*code = ee->ee_code;
@@ -129,14 +147,7 @@ static bool icmp_error_type(bool v4, const struct sock_extended_err *ee,
 	if (ee->ee_origin != SO_EE_ORIGIN_LOCAL)
 		return false;
 
-	for (; row < end; row++) {
-		if (row->ee_errno != ee->ee_errno)
-			continue;
-		*type = v4 ? row->type4 : row->type6;
-		*code = v4 ? row->code4 : row->code6;
-		return true;
-	}
-	return false;
+	return icmp_error_of((int)ee->ee_errno, v4, type, code);
 }
 
 int icmp_error_from_sock(struct tap *tap, const struct flowside *tap_side,

@@ -4,6 +4,7 @@
 #define ICMP_ERROR_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "flow.h"
@@ -27,6 +28,16 @@ struct icmp_quote {
 	size_t l4len;
 	size_t l4len_orig;
 };
+
+/**
+ * icmp_error_of() - Which ICMP error stands for an errno of our own kernel?
+ * @error:	errno, positive
+ * @v4:		ICMP, else ICMPv6
+ * @type, @code: Filled
+ *
+ * Return: false if none does
+ */
+bool icmp_error_of(int error, bool v4, uint8_t *type, uint8_t *code);
 
 /**
  * icmp_error_send() - Send an error about a packet to the guest

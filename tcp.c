@@ -41,7 +41,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/icmpv6.h>
-#include <netinet/ip_icmp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -254,26 +253,9 @@ static void tcp_connected(struct tcp *tcp, struct tcp_conn *c)
 	tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->isn);
 }
 
-/* ICMP errors that say why connect() failed; anything else is told by RST */
-static const struct tcp_icmp {
-	int err;
-	uint8_t type4, code4, type6, code6;
-} tcp_icmp[] = {
-	{ ENETUNREACH, ICMP_UNREACH, ICMP_UNREACH_NET, ICMPV6_DEST_UNREACH,
-	  ICMPV6_NOROUTE },
-	{ EHOSTUNREACH, ICMP_UNREACH, ICMP_UNREACH_HOST, ICMPV6_DEST_UNREACH,
-	  ICMPV6_ADDR_UNREACH },
-	{ EADDRNOTAVAIL, ICMP_UNREACH, ICMP_UNREACH_NET, ICMPV6_DEST_UNREACH,
-	  ICMPV6_NOROUTE },
-	{ ETIMEDOUT, ICMP_UNREACH, ICMP_UNREACH_HOST, ICMPV6_DEST_UNREACH,
-	  ICMPV6_ADDR_UNREACH },
-	{ EACCES, ICMP_UNREACH, ICMP_UNREACH_FILTER_PROHIB, ICMPV6_DEST_UNREACH,
-	  ICMPV6_ADM_PROHIBITED },
-	{ EPERM, ICMP_UNREACH, ICMP_UNREACH_FILTER_PROHIB, ICMPV6_DEST_UNREACH,
-	  ICMPV6_ADM_PROHIBITED },
-};
-
-/* Tell by ICMP, quoting the guest's SYN. Return: false if RST is the answer */
+/* Tell by ICMP why connect() failed, quoting the guest's SYN. Return: false if RST
+ * is the answer
+ */
 static bool tcp_refuse_icmp(struct tcp *tcp, const struct tcp_conn *c,
 			    int error)
 {
@@ -289,20 +271,13 @@ static bool tcp_refuse_icmp(struct tcp *tcp, const struct tcp_conn *c,
 				.l4 = &th,
 				.l4len = sizeof(th),
 				.l4len_orig = sizeof(th) };
-	size_t i;
+	uint8_t type, code;
 
 	th.doff = sizeof(th) / 4;
 	th.th_flags = TH_SYN;
-	for (i = 0; i < sizeof(tcp_icmp) / sizeof(tcp_icmp[0]); i++) {
-		const struct tcp_icmp *r = &tcp_icmp[i];
-
-		if (r->err != error)
-			continue;
-		return !icmp_error_send(tcp->tap, &gif->our,
-					v4 ? r->type4 : r->type6,
-					v4 ? r->code4 : r->code6, 0, &q);
-	}
-	return false;
+	return error != ECONNREFUSED && error != EMSGSIZE &&
+	       icmp_error_of(error, v4, &type, &code) &&
+	       !icmp_error_send(tcp->tap, &gif->our, type, code, 0, &q);
 }
 
 /* connect() failed */
