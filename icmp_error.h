@@ -3,8 +3,8 @@
 #ifndef ICMP_ERROR_H
 #define ICMP_ERROR_H
 
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "flow.h"

@@ -408,7 +408,7 @@ static bool tcp_collect_held(struct tcp_conn *c, struct tcp_rx *rx)
 {
 	uint32_t from = rx->expect;
 
-	if (rx->fin || !tcp_held_ready(c, from))
+	if (rx->fin || c->st.fin & TCP_GUEST_FIN || !tcp_held_ready(c, from))
 		return false;
 	rx->niov += tcp_held_iov(c, &rx->expect, rx->iov + rx->niov,
 				 INPUT_IOVS - rx->niov);
@@ -441,7 +441,8 @@ static void tcp_collect_late(struct tcp *tcp, struct tcp_conn *c,
 	if (left)
 		trace("%u segments of guest came early: %u is missing", left,
 		      rx->expect);
-	for (i = 0; i < left; i++) {
+	/* Nothing follows a FIN */
+	for (i = 0; i < left && !rx->fin && !(c->st.fin & TCP_GUEST_FIN); i++) {
 		struct tcp_seg *seg = &rx->late[i];
 
 		if (seg->flags & TH_FIN)
@@ -559,10 +560,10 @@ void tcp_input_held(struct tcp *tcp, struct tcp_conn *c)
 {
 	static struct tcp_rx rx;
 
-	while (c->st.phase == PHASE_ESTABLISHED &&
-	       tcp_held_ready(c, c->rcv_nxt)) {
+	while (c->st.phase == PHASE_ESTABLISHED) {
 		tcp_rx_init(c, &rx);
-		tcp_collect_held(c, &rx);
+		if (!tcp_collect_held(c, &rx) && !rx.fin)
+			return;
 		tcp_deliver(tcp, c, &rx);
 		if (rx.expect == c->rcv_nxt)
 			c->flags |= TCP_ACK_DUE;
