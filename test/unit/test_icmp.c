@@ -148,6 +148,10 @@ static int group_setup(void **state)
 	must("ip route add unreachable " NOROUTE4);
 	must("ip route add unreachable " NOROUTE6);
 	router_setup();
+	/* On a busy machine the kernel takes its time to see that a link is up */
+	must("for to in " BEYOND4 " " BEYOND6 "; do "
+	     "n=0; until ping -n -c 1 -W 1 $to >/dev/null 2>&1; do "
+	     "n=$((n + 1)); [ $n -lt 200 ] || exit 1; sleep 0.05; done; done");
 
 	assert_int_equal(loop_init(&loop, handlers, &hooks), 0);
 	return flow_init(&flows, 64, &key, ops, &loop.wheel);
