@@ -606,7 +606,7 @@ def test_trace_tcp(net, pasta):
                      r"From guest: .* TCP %s port .*, PA \d+\+100, " % fam.host,
                      "TCP of guest %s: SYN of the guest, NEW to CONNECTING" %
                      ends,
-                     "Flow \d+ begins, TCP: guest %s to host " % ends,
+                     r"Flow \d+ begins, TCP: guest %s to host " % ends,
                      "TCP of guest %s: connected, CONNECTING to SYN_RCVD" %
                      ends):
             assert re.search(r"^\d+\.\d{4}: " + want, text, re.M), want
