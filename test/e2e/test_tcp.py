@@ -71,13 +71,15 @@ def test_half_close(path, direction):
 def test_slow_reader(path, direction):
     """A full window closes and opens again; nothing is lost."""
     sender, receiver = ends(path, direction)
+    total = 96 * MIB                # more than all buffers on the way
     with sender, receiver:
-        task = Task(send_bulk, sender, 24 * MIB)
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
+        task = Task(send_bulk, sender, total)
         for _ in range(4):
             wait_for(lambda: _stuck(sender), "closed window")
             recv_exact(receiver, 65536)
-        got = recv_bulk(receiver, 24 * MIB - 4 * 65536)[1]
-        assert got == 24 * MIB - 4 * 65536
+        got = recv_bulk(receiver, total - 4 * 65536)[1]
+        assert got == total - 4 * 65536
         task.result()
 
 
