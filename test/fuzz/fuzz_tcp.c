@@ -375,9 +375,9 @@ static void segment(struct peer *p, const struct step *s, const uint8_t *o)
 	th.th_flags = s->flags;
 	memcpy(buf, &th, sizeof(th));
 	memcpy(buf + sizeof(th), o, nopts);
-	/* behind the ISN of whatever the flow is by then: not known for SYNs */
+	/* A SYN counts before its payload (RFC 9293 3.4) */
 	for (i = 0; i < len; i++)
-		buf[hlen + i] = byte_at(seq + (uint32_t)i);
+		buf[hlen + i] = byte_at(seq + syn + (uint32_t)i);
 	queue(p, buf, hlen + len, s->conn);
 	if (!s->add_seq)
 		p->snd += (uint32_t)len * !syn + syn + !!(s->flags & TH_FIN);
