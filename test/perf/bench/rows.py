@@ -87,7 +87,7 @@ class Usage:
         """What was used since, the CPU seconds for each gigabyte."""
         daemon, helper, ends, retr = (
             after - before for after, before in zip(self.read(), self.before))
-        used = {"retransmits": retr}
+        used = {"retransmits": retr, "gb": gigabytes}
         if self.path.helpers:
             busy = helper / (time.monotonic() - self.start)
             used["bridge_busy"] = 100 * busy / len(self.path.helpers)
