@@ -335,20 +335,6 @@ void flow_timer(struct flow_table *t, struct wtimer *w)
 		o->timer(o->ctx, f);
 }
 
-void flow_close_all(struct flow_table *t, enum pif pif)
-{
-	uint32_t i;
-
-	for (i = 0; i < t->fresh; i++) {
-		struct flow *f = flow_slot(t, i);
-
-		if (f->type == FLOW_FREE ||
-		    (pif != PIF_NONE && f->pif[0] != pif && f->pif[1] != pif))
-			continue;
-		t->ops[f->type].close(t->ops[f->type].ctx, f);
-	}
-}
-
 const char *pif_name(unsigned pif)
 {
 	static const char *const name[] = { "none", "host", "guest",

@@ -97,10 +97,6 @@ struct flow_ops {
 	void (*timer)(void *ctx, struct flow *f);
 	/* The flow was deferred with flow_defer(): go on with it */
 	void (*resume)(void *ctx, struct flow *f);
-	/* Give everything back, tell both ends as the protocol does, and
-	 * flow_free() it: the process ends or the guest is gone
-	 */
-	void (*close)(void *ctx, struct flow *f);
 	/* Close the flow of this type that is worth least, because the table
 	 * is full, or (@fd) because descriptors are used up and it has one.
 	 * Return: false if there is none to be spared; NULL: there never is
@@ -287,13 +283,6 @@ bool flow_run_deferred(struct flow_table *t);
  * @w:		Timer, the one of a flow
  */
 void flow_timer(struct flow_table *t, struct wtimer *w);
-
-/**
- * flow_close_all() - Close every flow (of one pif)
- * @t:		Table
- * @pif:	Only flows with a side there; PIF_NONE: all
- */
-void flow_close_all(struct flow_table *t, enum pif pif);
 
 /**
  * flowside_text() - "eaddr:eport <-> oaddr:oport" for messages

@@ -570,11 +570,6 @@ void icmp_flow_timer(void *ctx, struct flow *f)
 	ping_close(ctx, (struct ping_flow *)f);
 }
 
-void icmp_flow_close(void *ctx, struct flow *f)
-{
-	ping_close(ctx, (struct ping_flow *)f);
-}
-
 bool icmp_flow_evict(void *ctx, bool fd)
 {
 	struct icmp *icmp = ctx;
@@ -584,6 +579,6 @@ bool icmp_flow_evict(void *ctx, bool fd)
 	if (!f)
 		return false;
 	icmp->stats.evicted++;
-	icmp_flow_close(icmp, f);
+	ping_close(icmp, (struct ping_flow *)f);
 	return true;
 }

@@ -46,7 +46,6 @@ void icmp_sock_event(void *ctx, union epoll_ref ref, uint32_t events);
 
 /* Row of the flow table: FLOW_PING */
 void icmp_flow_timer(void *ctx, struct flow *f);
-void icmp_flow_close(void *ctx, struct flow *f);
 bool icmp_flow_evict(void *ctx, bool fd);
 
 #endif /* ICMP_H */

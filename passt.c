@@ -205,15 +205,14 @@ static const struct loop_hooks hooks = {
  */
 
 static const struct flow_ops flow_ops[FLOW_TYPES] = {
-	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_close,
-		       tcp_flow_evict, &passt.tcp },
+	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_evict,
+		       &passt.tcp },
 	[FLOW_TCP_SPLICE] = { "TCP splice", tcp_splice_flow_timer,
-			      tcp_splice_flow_resume, tcp_splice_flow_close,
-			      NULL, &passt.tcp },
-	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_close,
-		       udp_flow_evict, &passt.udp },
-	[FLOW_PING] = { "ping", icmp_flow_timer, NULL, icmp_flow_close,
-			icmp_flow_evict, &passt.icmp },
+			      tcp_splice_flow_resume, NULL, &passt.tcp },
+	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_evict,
+		       &passt.udp },
+	[FLOW_PING] = { "ping", icmp_flow_timer, NULL, icmp_flow_evict,
+			&passt.icmp },
 };
 
 /*

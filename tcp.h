@@ -84,14 +84,16 @@ void tcp_sock_event(void *ctx, union epoll_ref ref, uint32_t events);
 void tcp_listen_event(void *ctx, union epoll_ref ref, uint32_t events);
 void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events);
 
+/* Give everything back, both ends see a reset; @ctx is struct tcp */
+void tcp_flow_close(void *ctx, struct flow *f);
+void tcp_splice_flow_close(void *ctx, struct flow *f);
+
 /* Rows of the flow table: FLOW_TCP and FLOW_TCP_SPLICE */
 void tcp_flow_timer(void *ctx, struct flow *f);
 void tcp_flow_resume(void *ctx, struct flow *f);
-void tcp_flow_close(void *ctx, struct flow *f);
 const char *tcp_flow_state(const struct flow *f); /* name of it, FLOW_TCP */
 bool tcp_flow_evict(void *ctx, bool fd);
 void tcp_splice_flow_timer(void *ctx, struct flow *f);
 void tcp_splice_flow_resume(void *ctx, struct flow *f);
-void tcp_splice_flow_close(void *ctx, struct flow *f);
 
 #endif /* TCP_H */

@@ -78,10 +78,12 @@ void udp_splice_event(void *ctx, union epoll_ref ref, uint32_t events);
  */
 void udp_tap_ready(struct udp *udp);
 
+/* Give everything back; @ctx is struct udp */
+void udp_flow_close(void *ctx, struct flow *f);
+
 /* Row of the flow table: FLOW_UDP */
 void udp_flow_timer(void *ctx, struct flow *f);
 void udp_flow_resume(void *ctx, struct flow *f);
-void udp_flow_close(void *ctx, struct flow *f);
 bool udp_flow_evict(void *ctx, bool fd);
 
 #endif /* UDP_H */

@@ -36,7 +36,7 @@ enum tcp_event {
 	TCP_EV_FIN_SENT,  /* our FIN went out */
 	TCP_EV_REWIND,    /* what is unacknowledged will be sent again */
 	TCP_EV_FIN_ACKED, /* the guest acknowledged our FIN */
-	TCP_EV_ABORT,     /* reset, error, timeout, end of the process */
+	TCP_EV_ABORT,     /* reset, error, timeout, given up */
 	TCP_EVENTS
 };
 

@@ -134,10 +134,10 @@ static const struct tap_ops cost_ops = {
  */
 
 static const struct flow_ops ops[FLOW_TYPES] = {
-	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_close,
-		       tcp_flow_evict, &c.tcp },
-	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_close,
-		       udp_flow_evict, &c.udp },
+	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_evict,
+		       &c.tcp },
+	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_evict,
+		       &c.udp },
 };
 
 static const struct loop_handler handlers[EPOLL_TYPES] = {

@@ -18,6 +18,7 @@
 #include "frame.h"
 #include "lib/csum.h"
 #include "lib/fdio.h"
+#include "test/fake/flows.h"
 #include "test/fake/tcp_env.h"
 
 struct tcp_env env;
@@ -28,8 +29,8 @@ static struct packet packets[BATCH_MAX];
 static struct iovec piovs[BATCH_MAX];
 
 static const struct flow_ops ops[FLOW_TYPES] = {
-	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_close,
-		       tcp_flow_evict, &env.tcp },
+	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_evict,
+		       &env.tcp },
 };
 
 static const struct loop_handler handlers[EPOLL_TYPES] = {
@@ -118,7 +119,7 @@ int tcp_env_reset(void **state)
 	if (env.flows.slots) {
 		tap_mem.blocked = false;
 		env_drop();
-		flow_close_all(&env.flows, PIF_NONE);
+		flows_close(&env.flows, tcp_flow_close);
 		flow_run_deferred(&env.flows);
 		assert_int_equal(env.flows.used, 0);
 		munmap(env.flows.slots, (size_t)env.flows.max * FLOW_SLOT);

@@ -17,6 +17,7 @@
 
 #include "frame.h"
 #include "lib/csum.h"
+#include "test/fake/flows.h"
 #include "test/fake/udp_env.h"
 
 struct udp_env udp_env;
@@ -44,8 +45,8 @@ int udp_env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
 }
 
 static const struct flow_ops ops[FLOW_TYPES] = {
-	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_close,
-		       udp_flow_evict, &udp_env.udp },
+	[FLOW_UDP] = { "UDP", udp_flow_timer, udp_flow_resume, udp_flow_evict,
+		       &udp_env.udp },
 };
 
 static const struct loop_handler handlers[EPOLL_TYPES] = {
@@ -144,7 +145,7 @@ int udp_env_reset(void **state)
 	while (nsocks)
 		close(socks[--nsocks]);
 	if (udp_env.flows.slots) {
-		flow_close_all(&udp_env.flows, PIF_NONE);
+		flows_close(&udp_env.flows, udp_flow_close);
 		flow_run_deferred(&udp_env.flows);
 		munmap(udp_env.flows.slots,
 		       (size_t)udp_env.flows.max * FLOW_SLOT);

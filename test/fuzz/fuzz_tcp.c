@@ -25,6 +25,7 @@
 #include "lib/csum.h"
 #include "tcp.h"
 #include "tcp/conn.h"
+#include "test/fake/flows.h"
 #include "test/fuzz/fuzz.h"
 
 #define CONNS    4
@@ -88,8 +89,8 @@ static struct tcp tcp;
 static int listener[CONNS];
 
 static const struct flow_ops ops[FLOW_TYPES] = {
-	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_close,
-		       tcp_flow_evict, &tcp },
+	[FLOW_TCP] = { "TCP", tcp_flow_timer, tcp_flow_resume, tcp_flow_evict,
+		       &tcp },
 };
 static const struct loop_handler handlers[EPOLL_TYPES] = {
 	[EPOLL_TCP] = { "TCP", tcp_sock_event, &tcp },
@@ -568,7 +569,7 @@ static void finish(void)
 	for (i = 0; i < CONNS; i++)
 		if (peer[i].fd >= 0)
 			close(peer[i].fd);
-	flow_close_all(&flows, PIF_NONE);
+	flows_close(&flows, tcp_flow_close);
 	flow_run_deferred(&flows);
 	CHECK(!flows.used && tcp.blocked == FLOW_NONE);
 	tap_mem_reset();
@@ -579,7 +580,7 @@ static void finish(void)
 			close(fd);
 	/* connections to the forwarded port that were not looked at yet */
 	turn();
-	flow_close_all(&flows, PIF_NONE);
+	flows_close(&flows, tcp_flow_close);
 	flow_run_deferred(&flows);
 	tap_mem_reset();
 }

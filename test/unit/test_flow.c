@@ -23,7 +23,7 @@ static int token;
 
 /* What was called, in order */
 static struct {
-	char what; /* r: resume, t: timer, c: close */
+	char what; /* r: resume, t: timer */
 	struct flow *f;
 } hist[500];
 static unsigned nhist;
@@ -60,12 +60,6 @@ static void on_resume(void *ctx, struct flow *f)
 		flow_defer(&t, again);
 }
 
-static void on_close(void *ctx, struct flow *f)
-{
-	record(ctx, 'c', f);
-	flow_free(&t, f);
-}
-
 /* Flows of FLOW_PING that may be evicted, the first goes first */
 static struct flow_list spare;
 static bool evict_fd;
@@ -83,15 +77,15 @@ static bool on_evict(void *ctx, bool fd)
 	return true;
 }
 
-#define OPS                                                        \
-	{                                                          \
-		"ops", on_timer, on_resume, on_close, NULL, &token \
+#define OPS                                              \
+	{                                                \
+		"ops", on_timer, on_resume, NULL, &token \
 	}
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_TCP] = OPS,
 	[FLOW_TCP_SPLICE] = OPS,
 	[FLOW_UDP] = OPS,
-	[FLOW_PING] = { "ping", NULL, NULL, on_close, on_evict, &token },
+	[FLOW_PING] = { "ping", NULL, NULL, on_evict, &token },
 };
 
 static int setup_max(uint32_t max)
@@ -437,8 +431,6 @@ static void test_large(void **state)
 			assert_int_equal(where, TGTSIDE);
 			assert_int_equal(f->side[1].oaddr.u32[3], htonl(i));
 		}
-		flow_close_all(&t, PIF_TAP);
-		assert_int_equal(t.used, max);
 		for (i = 0; i < max; i++)
 			flow_free(&t, flow_at(&t, i, FLOW_UDP));
 		assert_int_equal(t.used, 0);
@@ -562,35 +554,6 @@ static void test_timer(void **state)
 	assert_ptr_equal(hist[0].f, f);
 }
 
-static void test_close_all(void **state)
-{
-	static const enum pif pifs[][2] = {
-		{ PIF_TAP, PIF_HOST },
-		{ PIF_HOST, PIF_TAP },
-		{ PIF_SPLICE, PIF_HOST },
-		{ PIF_HOST, PIF_SPLICE },
-	};
-	unsigned i;
-
-	(void)state;
-	for (i = 0; i < 4; i++) {
-		struct flow *f = flow_new(&t, i ? FLOW_TCP : FLOW_PING);
-
-		f->pif[0] = (uint8_t)pifs[i][0];
-		f->pif[1] = (uint8_t)pifs[i][1];
-	}
-	flow_close_all(&t, PIF_TAP);
-	assert_int_equal(nhist, 2);
-	assert_int_equal(t.used, 2);
-	flow_close_all(&t, PIF_TAP);
-	assert_int_equal(nhist, 2);
-	flow_close_all(&t, PIF_NONE);
-	assert_int_equal(nhist, 4);
-	assert_int_equal(t.used, 0);
-	for (i = 0; i < 4; i++)
-		assert_int_equal(hist[i].what, 'c');
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -609,7 +572,6 @@ int main(void)
 		TEST(test_free_deferred),
 		TEST(test_defer_model),
 		TEST(test_timer),
-		TEST(test_close_all),
 	};
 
 	return cmocka_run_group_tests_name("flow", tests, NULL, NULL);

@@ -20,6 +20,7 @@
 #include "icmp.h"
 #include "lib/fdio.h"
 #include "sock.h"
+#include "test/fake/flows.h"
 #include "test/unit/resp.h"
 #include "wire/icmp.h"
 
@@ -64,8 +65,7 @@ static void on_turn(void *ctx)
 
 static const struct loop_hooks hooks = { on_timer, on_turn, NULL };
 static const struct flow_ops ops[FLOW_TYPES] = {
-	[FLOW_PING] = { "ping", icmp_flow_timer, NULL, icmp_flow_close,
-			icmp_flow_evict, &icmp },
+	[FLOW_PING] = { "ping", icmp_flow_timer, NULL, icmp_flow_evict, &icmp },
 };
 
 static void must(const char *command)
@@ -174,7 +174,7 @@ static int setup_denied(void **state)
 		.v4.host_loopback = addr(SELF4),
 		.v6.host_loopback = addr(SELF6),
 	};
-	flow_close_all(&flows, PIF_NONE);
+	flows_close(&flows, icmp_flow_timer);
 	icmp = (struct icmp){
 		.tap = &tap, .loop = &loop, .flows = &flows, .fwd = &fwd
 	};
@@ -447,7 +447,7 @@ static void test_kept(void **state)
 {
 	(void)state;
 	kept(IPPROTO_ICMP, ROUTER4);
-	flow_close_all(&flows, PIF_NONE);
+	flows_close(&flows, icmp_flow_timer);
 	kept(IPPROTO_ICMPV6, ROUTER6);
 }
 

@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "guest.h"
+#include "test/fake/flows.h"
 
 #define PORT    8080
 #define FLOWS   64
@@ -96,8 +97,7 @@ static const struct loop_handler handlers[EPOLL_TYPES] = {
 static const struct loop_hooks hooks = { timer_hook, turn_hook, NULL };
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_TCP_SPLICE] = { "splice", tcp_splice_flow_timer,
-			      tcp_splice_flow_resume, tcp_splice_flow_close,
-			      NULL, &tcp },
+			      tcp_splice_flow_resume, NULL, &tcp },
 };
 
 /* One end: what it sent and what it was sent so far */
@@ -586,7 +586,7 @@ static void test_reset_with_bytes(void **state)
 			close(p.end[1 - i].fd);
 			p.end[1 - i].fd = -1;
 		} else {
-			flow_close_all(&flows, PIF_NONE);
+			flows_close(&flows, tcp_splice_flow_close);
 		}
 		relay();
 		path_close(&p);
@@ -846,7 +846,7 @@ static void test_stale_event(void **state)
 	path_close(&p);
 }
 
-/* The process ends: both sides see a reset */
+/* Given up: both sides see a reset */
 static void test_close(void **state)
 {
 	struct path p;
@@ -855,7 +855,7 @@ static void test_close(void **state)
 	(void)state;
 	path_open(&p, &inany_loopback4, PIF_HOST, 0);
 	relay();
-	flow_close_all(&flows, PIF_NONE);
+	flows_close(&flows, tcp_splice_flow_close);
 	assert_int_equal(flows.used, 0);
 	for (s = 0; s < 2; s++) {
 		end_drain(&p.end[s]);

@@ -437,6 +437,7 @@ static const struct fwd_map map;
 #define sock_error(fd)                       ((void)(fd), 0)
 #define fwd_map_of(fwd, addr)                (&map)
 #include "tcp/splice.c"
+#include "test/fake/flows.h"
 #undef close
 #undef shutdown
 
@@ -444,8 +445,7 @@ static const struct fwd_map map;
 
 static const struct flow_ops ops[FLOW_TYPES] = {
 	[FLOW_TCP_SPLICE] = { "splice", tcp_splice_flow_timer,
-			      tcp_splice_flow_resume, tcp_splice_flow_close,
-			      NULL, &env_tcp },
+			      tcp_splice_flow_resume, NULL, &env_tcp },
 };
 
 /* What a program did, that the end is judged by */
@@ -730,8 +730,8 @@ static void one_run(unsigned seed)
 			open_one();
 		one_step(resets);
 	}
-	if (chance(5)) { /* end of the process */
-		flow_close_all(&flows, PIF_NONE);
+	if (chance(5)) { /* given up */
+		flows_close(&flows, tcp_splice_flow_close);
 		flow_run_deferred(&flows);
 	} else {
 		settle();

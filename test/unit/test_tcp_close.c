@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "test/fake/tcp_env.h"
+#include "test/fake/flows.h"
 
 static void peer_sends(const struct env_conn *c, size_t off, size_t len)
 {
@@ -480,7 +481,7 @@ static void test_end_blocked(void **state)
 	close(c.fd);
 }
 
-/* The process ends while something is still owed */
+/* Given up while something is still owed */
 static void test_close_blocked(void **state)
 {
 	struct env_conn c;
@@ -491,7 +492,7 @@ static void test_close_blocked(void **state)
 	peer_resets(&c);
 	env_wait();
 	env_turns();
-	flow_close_all(&env.flows, PIF_NONE);
+	flows_close(&env.flows, tcp_flow_close);
 	assert_int_equal(env.flows.used, 0);
 	assert_int_equal(env.tcp.blocked, FLOW_NONE);
 }
@@ -515,7 +516,7 @@ static void test_last_ack_lost(void **state)
 	close(c.fd);
 }
 
-/* End of the process: both ends see a reset */
+/* Given up: both ends see a reset */
 static void test_flow_close(void **state)
 {
 	struct env_conn c;
@@ -523,7 +524,7 @@ static void test_flow_close(void **state)
 
 	(void)state;
 	env_open(&c, PEER4, 1000, 7, 1000);
-	flow_close_all(&env.flows, PIF_NONE);
+	flows_close(&env.flows, tcp_flow_close);
 	assert_int_equal(env.flows.used, 0);
 	assert_true(env_get(&rx));
 	assert_true(rx.flags & TH_RST);

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "test/fake/tcp_env.h"
+#include "test/fake/flows.h"
 #include "wire/tcp_opt.h"
 
 #define DIR_DEFAULT "test/packet"
@@ -863,7 +864,7 @@ static void run_script(void **state)
 		close(s.listener);
 	if (s.fd >= 0)
 		close(s.fd);
-	flow_close_all(&env.flows, PIF_NONE);
+	flows_close(&env.flows, tcp_flow_close);
 	flow_run_deferred(&env.flows);
 	assert_int_equal(env.flows.used, 0);
 	fwd_close(&env.fwd);

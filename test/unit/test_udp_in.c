@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "lib/csum.h"
+#include "test/fake/flows.h"
 #include "test/unit/with_udp.h"
 
 /* Bind what rules there are */
@@ -539,7 +540,7 @@ static void test_blocked(void **state)
 	tap_mem.blocked = true;
 	udp_env_send_to(fd, PEER4, 5000, "x", 1);
 	udp_env_turns();
-	flow_close_all(&udp_env.flows, PIF_NONE);
+	flows_close(&udp_env.flows, udp_flow_close);
 	udp_tap_ready(&udp_env.udp);
 	assert_int_equal(udp_env.flows.used, 0);
 	udp_env_close(fd);
