@@ -17,6 +17,16 @@ const union inany_addr inany_loopback4 = {
 };
 const union inany_addr inany_loopback6 = { .a6.s6_addr = { [15] = 1 } };
 
+/* Those of the header, for who is built small and calls them */
+extern inline const struct in_addr *inany_v4(const union inany_addr *a);
+extern inline sa_family_t inany_af(const union inany_addr *a);
+extern inline bool inany_equals(const union inany_addr *a,
+				const union inany_addr *b);
+extern inline bool inany_equals4(const union inany_addr *a,
+				 const struct in_addr *b);
+extern inline union inany_addr inany_from_v4(struct in_addr a4);
+extern inline union inany_addr inany_from_v6(const struct in6_addr *a6);
+
 void inany_from_af(union inany_addr *dst, sa_family_t af, const void *src)
 {
 	if (af == AF_INET) {

@@ -3,6 +3,7 @@
 #ifndef LIB_INANY_H
 #define LIB_INANY_H
 
+#include <asm/byteorder.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,9 +43,9 @@ extern const union inany_addr inany_loopback6; /* ::1 */
  *
  * Return: pointer into @a, NULL for IPv6
  */
-static inline const struct in_addr *inany_v4(const union inany_addr *a)
+inline const struct in_addr *inany_v4(const union inany_addr *a)
 {
-	if (a->u32[0] || a->u32[1] || a->u32[2] != htonl(0xffff))
+	if (a->u32[0] || a->u32[1] || a->u32[2] != __constant_htonl(0xffff))
 		return NULL;
 	return &a->v4.a4;
 }
@@ -53,7 +54,7 @@ static inline const struct in_addr *inany_v4(const union inany_addr *a)
  * inany_af() - AF_INET or AF_INET6
  * @a:		Address
  */
-static inline sa_family_t inany_af(const union inany_addr *a)
+inline sa_family_t inany_af(const union inany_addr *a)
 {
 	return inany_v4(a) ? AF_INET : AF_INET6;
 }
@@ -62,8 +63,7 @@ static inline sa_family_t inany_af(const union inany_addr *a)
  * inany_equals() - Are two addresses the same (family included)?
  * @a, @b:	Addresses
  */
-static inline bool inany_equals(const union inany_addr *a,
-				const union inany_addr *b)
+inline bool inany_equals(const union inany_addr *a, const union inany_addr *b)
 {
 	return !memcmp(a, b, sizeof(*a));
 }
@@ -73,8 +73,7 @@ static inline bool inany_equals(const union inany_addr *a,
  * @a:		Address
  * @b:		IPv4 address
  */
-static inline bool inany_equals4(const union inany_addr *a,
-				 const struct in_addr *b)
+inline bool inany_equals4(const union inany_addr *a, const struct in_addr *b)
 {
 	const struct in_addr *v4 = inany_v4(a);
 
@@ -85,7 +84,7 @@ static inline bool inany_equals4(const union inany_addr *a,
  * inany_from_v4() - Wrap an IPv4 address
  * @a4:		Address, network order
  */
-static inline union inany_addr inany_from_v4(struct in_addr a4)
+inline union inany_addr inany_from_v4(struct in_addr a4)
 {
 	union inany_addr a = { .v4.one = { 0xff, 0xff } };
 
@@ -97,7 +96,7 @@ static inline union inany_addr inany_from_v4(struct in_addr a4)
  * inany_from_v6() - Wrap an IPv6 address
  * @a6:		Address
  */
-static inline union inany_addr inany_from_v6(const struct in6_addr *a6)
+inline union inany_addr inany_from_v6(const struct in6_addr *a6)
 {
 	union inany_addr a = { .a6 = *a6 };
 
