@@ -18,17 +18,7 @@ static inline void port_set_add(struct port_set *s, uint16_t port)
 }
 
 /* Ports @first to @last, none if @last is lower */
-static inline void port_set_add_range(struct port_set *s, unsigned first,
-				      unsigned last)
-{
-	const uint64_t ones = ~UINT64_C(0);
-	unsigned i;
-
-	for (i = first / 64; first <= last && i <= last / 64; i++)
-		s->word[i] |= (i == first / 64 ? ones << first % 64 : ones) &
-			      (i == last / 64 ? ones >> (63 - last % 64)
-					      : ones);
-}
+void port_set_add_range(struct port_set *s, unsigned first, unsigned last);
 
 static inline void port_set_del(struct port_set *s, uint16_t port)
 {
@@ -67,24 +57,6 @@ static inline void port_set_keep(struct port_set *s, const struct port_set *o)
 		s->word[i] &= o->word[i];
 }
 
-/* Of a set, or with @flip all ones of what is not in it: see below */
-static inline unsigned port_set_walk(const struct port_set *s, uint64_t flip,
-				     unsigned from)
-{
-	unsigned i = from / 64;
-	uint64_t w;
-
-	if (from >= NUM_PORTS)
-		return NUM_PORTS;
-	w = (s->word[i] ^ flip) & ~UINT64_C(0) << from % 64;
-	while (!w) {
-		if (++i == NUM_PORTS / 64)
-			return NUM_PORTS;
-		w = s->word[i] ^ flip;
-	}
-	return i * 64 + (unsigned)__builtin_ctzll(w);
-}
-
 /**
  * port_set_next() - Walk through a set
  * @s:		Set, may be changed meanwhile
@@ -92,10 +64,7 @@ static inline unsigned port_set_walk(const struct port_set *s, uint64_t flip,
  *
  * Return: lowest port from @from on, NUM_PORTS if there is none
  */
-static inline unsigned port_set_next(const struct port_set *s, unsigned from)
-{
-	return port_set_walk(s, 0, from);
-}
+unsigned port_set_next(const struct port_set *s, unsigned from);
 
 /**
  * port_set_next_absent() - Walk through all that is not in a set
@@ -104,10 +73,6 @@ static inline unsigned port_set_next(const struct port_set *s, unsigned from)
  *
  * Return: lowest port from @from on, NUM_PORTS if there is none
  */
-static inline unsigned port_set_next_absent(const struct port_set *s,
-					    unsigned from)
-{
-	return port_set_walk(s, ~UINT64_C(0), from);
-}
+unsigned port_set_next_absent(const struct port_set *s, unsigned from);
 
 #endif /* LIB_BITMAP_H */
