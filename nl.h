@@ -121,19 +121,6 @@ int nl_link_set_addrgen(struct nl_sock *nl, int ifi, uint8_t mode);
  */
 
 /**
- * nl_addr_list() - Addresses of an interface, in the kernel's order
- * @nl:		Socket
- * @ifi:	Interface index, 0: all interfaces
- * @af:		AF_INET, AF_INET6, AF_UNSPEC for both
- * @dst:	Filled, as far as there is room
- * @max:	Room in @dst, entries
- *
- * Return: how many there are, may be more than @max; or -errno
- */
-int nl_addr_list(struct nl_sock *nl, int ifi, sa_family_t af,
-		 struct nl_addr *dst, size_t max);
-
-/**
  * nl_addr_best() - The address others would know an interface by
  * @nl:		Socket
  * @ifi:	Interface index

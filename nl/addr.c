@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Addresses of interfaces: list, choose, add, copy (rtnetlink(7), RTM_*ADDR) */
+/* Addresses of interfaces: choose, add, copy (rtnetlink(7), RTM_*ADDR) */
 
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -66,24 +66,6 @@ static bool addr_next(const struct nl_dump *dump, size_t *off, int ifi,
 			return true;
 	}
 	return false;
-}
-
-int nl_addr_list(struct nl_sock *nl, int ifi, sa_family_t af,
-		 struct nl_addr *dst, size_t max)
-{
-	struct nl_dump dump = { 0 };
-	struct nl_addr addr;
-	size_t off = 0, n = 0;
-	int rc;
-
-	rc = addr_dump(nl, af, &dump);
-	while (!rc && addr_next(&dump, &off, ifi, af, &addr)) {
-		if (n < max)
-			dst[n] = addr;
-		n++;
-	}
-	nl_dump_free(&dump);
-	return rc ? rc : (int)n;
 }
 
 /* Rank of an address, 0: out of the question */

@@ -18,9 +18,8 @@
 #include "nl.h"
 #include "nl/msg.h"
 
-#define LEN_SIZE  2
-#define ADDRS_MAX 8
-#define IFI       3
+#define LEN_SIZE 2
+#define IFI      3
 #define MAC_OTHER                \
 	{                        \
 		2, 0, 0, 0, 0, 1 \
@@ -101,27 +100,13 @@ ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 	return (ssize_t)len;
 }
 
-static void check_addr(const struct nl_addr *a)
-{
-	if (a->prefix_len > (inany_v4(&a->addr) ? 32 : 128))
-		abort();
-}
-
-static void addr_list(struct nl_sock *nl, sa_family_t af)
-{
-	struct nl_addr a[ADDRS_MAX];
-	int n = nl_addr_list(nl, IFI, af, a, ADDRS_MAX), i;
-
-	for (i = 0; i < n && i < ADDRS_MAX; i++)
-		check_addr(&a[i]);
-}
-
 static void addr_best(struct nl_sock *nl, sa_family_t af)
 {
 	struct nl_addr a;
 
-	if (!nl_addr_best(nl, IFI, af, &a))
-		check_addr(&a);
+	if (!nl_addr_best(nl, IFI, af, &a) &&
+	    a.prefix_len > (inany_v4(&a.addr) ? 32 : 128))
+		abort();
 }
 
 static void addr_copy(struct nl_sock *nl, sa_family_t af)
@@ -175,7 +160,7 @@ static void link_set(struct nl_sock *nl, sa_family_t af)
 }
 
 static void (*const questions[])(struct nl_sock *nl, sa_family_t af) = {
-	addr_list, addr_best,  addr_copy,     link_get,       link_index,
+	addr_best, addr_copy,  link_get,      link_index,
 	link_set,  route_copy, route_gateway, route_template,
 };
 #define NQUESTIONS (sizeof(questions) / sizeof(questions[0]))
