@@ -41,10 +41,9 @@ struct nl_link {
 struct nl_addr {
 	union inany_addr addr;
 	union inany_addr peer; /* far end of a point-to-point link, or @addr */
-	int ifi;
-	uint32_t flags;     /* IFA_F_... */
-	uint8_t prefix_len; /* bits, 0..32 or 0..128 */
-	uint8_t scope;      /* RT_SCOPE_... */
+	uint32_t flags;        /* IFA_F_... */
+	uint8_t prefix_len;    /* bits, 0..32 or 0..128 */
+	uint8_t scope;         /* RT_SCOPE_... */
 };
 
 /* What came of copying a set of addresses or routes */

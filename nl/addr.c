@@ -31,16 +31,14 @@ static bool addr_parse(const struct nlmsghdr *h, int ifi, sa_family_t af,
 	const struct rtattr *tb[IFA_MAX + 1];
 	bool local, far;
 
-	if (h->nlmsg_type != RTM_NEWADDR || !ifa ||
-	    (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6) ||
-	    (af != AF_UNSPEC && ifa->ifa_family != af) ||
-	    (ifi && ifa->ifa_index != (unsigned)ifi) ||
+	if (h->nlmsg_type != RTM_NEWADDR || !ifa || ifa->ifa_family != af ||
+	    ifa->ifa_index != (unsigned)ifi ||
 	    nl_msg_attrs(tb, IFA_MAX, h, sizeof(*ifa)))
 		return false;
 
 	/* IFA_ADDRESS is the far end if there is an IFA_LOCAL beside it */
-	local = nl_attr_addr(tb[IFA_LOCAL], ifa->ifa_family, &addr->addr);
-	far = nl_attr_addr(tb[IFA_ADDRESS], ifa->ifa_family, &addr->peer);
+	local = nl_attr_addr(tb[IFA_LOCAL], af, &addr->addr);
+	far = nl_attr_addr(tb[IFA_ADDRESS], af, &addr->peer);
 	if (!local && !far)
 		return false;
 	if (!local)
@@ -48,11 +46,10 @@ static bool addr_parse(const struct nlmsghdr *h, int ifi, sa_family_t af,
 	if (!far)
 		addr->peer = addr->addr;
 
-	addr->ifi = (int)ifa->ifa_index;
 	addr->prefix_len = ifa->ifa_prefixlen;
 	addr->scope = ifa->ifa_scope;
 	addr->flags = nl_attr_u32(tb[IFA_FLAGS], ifa->ifa_flags);
-	return ifa->ifa_prefixlen <= (ifa->ifa_family == AF_INET ? 32 : 128);
+	return ifa->ifa_prefixlen <= (af == AF_INET ? 32 : 128);
 }
 
 /* Next address of @af on @ifi in a dump */

@@ -636,7 +636,7 @@ static void test_mutations(void **state)
 		flush();
 		say_done(seq, 0);
 		flush();
-		nl_addr_best(&nl, 0, AF_UNSPEC, &addr);
+		nl_addr_best(&nl, 1, AF_INET, &addr);
 		/* drain what a broken message left behind */
 		while (recv(nl.fd, &gw, sizeof(gw), MSG_DONTWAIT) > 0)
 			;
