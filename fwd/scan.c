@@ -606,6 +606,25 @@ static bool plan(const struct fwd_opts *opts, struct fwd_scan *s)
 	return any;
 }
 
+/* Nothing is open yet */
+static void init_side(struct scan_side *s)
+{
+	s->nl.fd = s->stat[0] = s->stat[1] = -1;
+	s->text = (struct procnet){ { -1, -1 }, { -1, -1 } };
+}
+
+/* Close what is open */
+static void close_side(struct scan_side *s)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		if (s->stat[i] >= 0)
+			close(s->stat[i]);
+	nl_close(&s->nl);
+	procnet_close(&s->text);
+}
+
 /* Files to do without sock_diag, of the namespace we are in */
 static int open_text(void *arg)
 {
@@ -671,6 +690,8 @@ int fwd_scan_init(struct fwd *fwd)
 		return 0;
 
 	fwd->scan = s;
+	for (side = 0; side < SIDES; side++)
+		init_side(&s->side[side]);
 	rc = open_side(&s->side[SIDE_HOST]);
 	if (!rc)
 		rc = netns_call(fwd->netns, open_side, &s->side[SIDE_NS]);
@@ -681,6 +702,8 @@ int fwd_scan_init(struct fwd *fwd)
 		     "sockets: %s (kernel modules tcp_diag, udp_diag, or "
 		     "/proc/net)",
 		     errstr(rc));
+		for (side = 0; side < SIDES; side++)
+			close_side(&s->side[side]);
 		fwd->scan = NULL;
 		return rc;
 	}

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -25,6 +26,7 @@
 #include "fwd/scan.h"
 #include "lib/bitmap.h"
 #include "lib/wheel.h"
+#include "netns.h"
 #include "nl.h"
 #include "nl/diag.h"
 #include "test/fuzz/seed.h"
@@ -529,6 +531,40 @@ static void test_deadline(void **state)
 			now + 3000);
 }
 
+/* How many descriptors are open */
+static unsigned open_fds(void)
+{
+	unsigned n = 0;
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* The namespace cannot be entered: nothing stays open, and nothing is scanned */
+static void test_init_fails(void **state)
+{
+	const struct fwd_opts opts = {
+		.host = { .n = 1,
+			  .rule[0] = { .pif = PIF_HOST,
+				       .proto = IPPROTO_TCP,
+				       .first = 1,
+				       .last = 65535,
+				       .to = 1,
+				       .scan = true } },
+	};
+	struct netns netns;
+	struct fwd fwd = { .opts = &opts, .netns = &netns };
+	unsigned before = open_fds();
+
+	(void)state;
+	netns_init(&netns);
+	assert_int_equal(fwd_scan_init(&fwd), -EBADF);
+	assert_null(fwd.scan);
+	assert_int_equal(open_fds(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -542,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_inuse),
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_procnet),
+		cmocka_unit_test(test_init_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
