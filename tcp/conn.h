@@ -369,9 +369,10 @@ void tcp_input_held(struct tcp *tcp, struct tcp_conn *c);
  * tcp_hold() - Keep a copy of bytes, as far as they are in the window
  * @c:		Connection
  * @seq:	Sequence number of the first, not before rcv_nxt
- * @t:		The bytes; passed as far as they were kept, or are already
+ * @t:		The bytes; passed as far as they were kept, or are already: those
+ *		left are beyond the window, or
  *
- * Return: false if some were not
+ * Return: false if there was no room for some inside of it
  */
 bool tcp_hold(struct tcp_conn *c, uint32_t seq, struct iov_tail *t);
 

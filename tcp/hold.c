@@ -150,7 +150,7 @@ bool tcp_hold(struct tcp_conn *c, uint32_t seq, struct iov_tail *t)
 		slab[prev].len = (uint16_t)(slab[prev].len + n);
 		seq += n;
 	}
-	return !t->len;
+	return true;
 }
 
 void tcp_hold_fin(struct tcp_conn *c, uint32_t seq)

@@ -487,7 +487,7 @@ static void tcp_refused(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 	tcp->stats.partial_send++;
 	c->flags |= TCP_PARTIAL;
 	c->careful = true;
-	if (!tcp_hold(c, c->rcv_nxt, &rest))
+	if (!tcp_hold(c, c->rcv_nxt, &rest) || rest.len)
 		c->dropped = true;
 	else if (rx->fin)
 		tcp_hold_fin(c, rx->expect);
