@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -282,19 +283,17 @@ void log_background(void)
 	sink.background = true;
 }
 
-void log_msg(int prio, const char *fmt, ...)
+/* One message, to where messages go */
+__attribute__((format(printf, 2, 0))) static void
+log_va(int prio, const char *fmt, va_list ap)
 {
 	int saved = errno;
 	char text[LOG_TEXT_MAX], *p;
-	va_list ap;
 
 	if (prio > sink.level || prio > LOG_TRACE || prio < 0)
 		return;
 
-	va_start(ap, fmt);
-	errno = saved; /* for %m, should it ever be used */
 	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 
 	/* Names from the network must not forge lines or drive terminals */
 	for (p = text; *p; p++) {
@@ -310,6 +309,25 @@ void log_msg(int prio, const char *fmt, ...)
 		log_to_stderr(text);
 
 	errno = saved;
+}
+
+void log_msg(int prio, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_va(prio, fmt, ap);
+	va_end(ap);
+}
+
+void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_va(LOG_ERR, fmt, ap);
+	va_end(ap);
+	exit(EXIT_FAILURE);
 }
 
 /* Send to the system log what it takes: each line one datagram, however long, as

@@ -66,6 +66,12 @@ void log_msg(int prio, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /**
+ * die() - Set-up failed: say what, on what, and what to do; exit status 1
+ * @fmt:	As for log_msg(), at error level
+ */
+_Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/**
  * log_text() - Put out lines that are ready, as they are, whatever the level
  * @text:	Lines, the last with its newline; borrowed until log_drain() says
  *		that all is written
@@ -125,13 +131,6 @@ const char *errstr(int err);
 	do {                                             \
 		if (log_enabled(LOG_TRACE))              \
 			log_msg(LOG_TRACE, __VA_ARGS__); \
-	} while (0)
-
-/* Set-up failed: say what, on what, and what to do; exit status 1 */
-#define die(...)                               \
-	do {                                   \
-		log_msg(LOG_ERR, __VA_ARGS__); \
-		exit(EXIT_FAILURE);            \
 	} while (0)
 
 /* For what a guest or the network can cause as often as it likes */
