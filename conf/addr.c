@@ -113,17 +113,23 @@ static uint8_t prefix4(const struct conf *c, const struct host_net *h)
 	return class_prefix(&c->guest.v4.addr);
 }
 
-/* Where it comes from, once it is settled */
-static void tell_why(struct conf_why *why, const struct conf *c,
-		     const struct host_net *h, const struct guest_if *g,
-		     const char *outbound)
+/* What follows from address and gateway once they are settled, and where all of it
+ * comes from
+ */
+static void settled(const struct conf *c, const struct host_net *h,
+		    struct guest_if *g, struct fwd_map *m, struct conf_why *why)
 {
 	const bool v4 = g == &c->guest.v4;
 
+	g->seen = g->addr;
+	if (!c->given.no_map_gw && inany_is_unspecified(&m->host_loopback))
+		m->host_loopback = g->gw;
+
 	why->ifname = c->given.ifname ? "--interface"
-		      : *outbound     ? v4 ? "--outbound-if4" : "--outbound-if6"
-		      : h->routed     ? "has the default route"
-				      : "has a route, none has a default route";
+		      : *m->outbound_if
+			      ? v4 ? "--outbound-if4" : "--outbound-if6"
+		      : h->routed ? "has the default route"
+				  : "has a route, none has a default route";
 	why->addr = g->fixed                       ? "--address"
 		    : (v4 ? c->local4 : c->local6) ? "link-local"
 		    : h->borrowed ? "of another interface, it has none"
@@ -163,11 +169,7 @@ void conf_addr4(struct conf *c, const struct host_net *h)
 	if (inany_equals(&g->gw, &g->addr))
 		g->gw = v4(LOCAL4_ADDR);
 	g->our = g->gw;
-	g->seen = g->addr;
-	if (!c->given.no_map_gw &&
-	    inany_is_unspecified(&c->fwd.v4.host_loopback))
-		c->fwd.v4.host_loopback = g->gw;
-	tell_why(&c->why4, c, h, g, c->fwd.v4.outbound_if);
+	settled(c, h, g, &c->fwd.v4, &c->why4);
 }
 
 void conf_addr6(struct conf *c, const struct host_net *h)
@@ -191,13 +193,9 @@ void conf_addr6(struct conf *c, const struct host_net *h)
 							   : local6_gw;
 	if (inany_is_unspecified(&g->gw) || inany_equals(&g->gw, &g->addr))
 		g->gw = g->our;
-	g->seen = g->addr;
 	if (inany_is_linklocal6(&g->addr))
 		g->ll_seen = g->addr;
-	if (!c->given.no_map_gw &&
-	    inany_is_unspecified(&c->fwd.v6.host_loopback))
-		c->fwd.v6.host_loopback = g->gw;
-	tell_why(&c->why6, c, h, g, c->fwd.v6.outbound_if);
+	settled(c, h, g, &c->fwd.v6, &c->why6);
 }
 
 /* What is asked for makes no sense if the guest and we are one */
