@@ -24,7 +24,7 @@ struct tcp_stats {
 	uint64_t spliced;
 	uint64_t early;        /* while the far end has not answered */
 	uint64_t out_of_order; /* what is before it was missing */
-	uint64_t not_held;     /* and no room to keep all of the window */
+	uint64_t not_held;     /* no room to keep it, in the window */
 	uint64_t seen_before;  /* payload that was there already */
 	uint64_t unserved;     /* accepted, reset: could not be handed on */
 };
