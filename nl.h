@@ -46,12 +46,24 @@ struct nl_addr {
 	uint8_t scope;         /* RT_SCOPE_... */
 };
 
+/* A route that was not copied */
+struct nl_left {
+	union inany_addr dst; /* unspecified for a default route */
+	unsigned prefix_len;  /* bits */
+	int ifi;              /* it goes through, 0: several */
+	bool refused;         /* by the kernel, though it is of ours */
+};
+
+/* Routes not copied that are told of one by one */
+#define NL_LEFT_MAX 4
+
 /* What came of copying a set of addresses or routes */
 struct nl_copy {
 	unsigned copied; /* now in the target, new or there before */
 	unsigned failed; /* refused by the kernel */
 	unsigned others; /* routes: left out, through other interfaces */
 	int err;         /* -errno of the last failure, 0 if none failed */
+	struct nl_left left[NL_LEFT_MAX]; /* the first routes of both sorts */
 };
 
 /**
@@ -246,7 +258,8 @@ int nl_route_add(struct nl_sock *nl, int ifi, sa_family_t af,
  *
  * Any number, in any order. Of several next hops, plain or by nexthop
  * objects, the best one through @src_ifi stays. Preferred sources the target
- * has not are left out.
+ * has not are left out. Routes to link-local addresses through other interfaces
+ * do not count: the target has its own.
  *
  * Return: 0, even if some failed (see @res); -errno if the source cannot be
  *	   read

@@ -219,6 +219,32 @@ static int config_addr(struct config *c, const struct guest_if *gi,
 	return rc;
 }
 
+/* Routes that were copied, and which were not and why */
+static void tell_routes(struct nl_sock *host, sa_family_t af,
+			const struct nl_copy *res)
+{
+	const int prio = res->failed ? LOG_WARNING : LOG_INFO;
+	const unsigned n = res->others + res->failed;
+	char text[INANY_STRLEN];
+	struct nl_link link;
+	unsigned i;
+
+	log_msg(prio, "IPv%c routes: %u copied, %u left out",
+		af == AF_INET ? '4' : '6', res->copied, n);
+	for (i = 0; i < n && i < NL_LEFT_MAX; i++) {
+		const struct nl_left *l = &res->left[i];
+		const char *why = l->refused ? errstr(res->err)
+				  : !nl_link_get(host, l->ifi, &link)
+					  ? link.name
+					  : "other interfaces";
+
+		log_msg(prio, "    %s/%u: %s%s", inany_ntop(&l->dst, text),
+			l->prefix_len, l->refused ? "" : "through ", why);
+	}
+	if (i < n)
+		log_msg(prio, "    and %u more", n - i);
+}
+
 /* Routes of one family, after its addresses: the template's, and a default route
  * if a gateway was told, nothing can be copied, or the host has one elsewhere
  * than in its main table. Never fatal: a namespace with few routes is better than
@@ -235,14 +261,10 @@ static void config_routes(struct config *c, const struct guest_if *gi,
 
 	if (from && !gi->gw_fixed) {
 		rc = nl_route_copy(&c->host, from, &c->ns, c->ifi, af, &res);
-		if (rc || res.failed)
-			warn("Routes copied to the namespace: %u, not copied: "
-			     "%u: %s",
-			     res.copied, res.failed, errstr(rc ? rc : res.err));
+		if (rc)
+			warn("Couldn't list routes: %s", errstr(rc));
 		else
-			info("IPv%c routes: %u copied, left out %u of other "
-			     "interfaces",
-			     af == AF_INET ? '4' : '6', res.copied, res.others);
+			tell_routes(&c->host, af, &res);
 		/* The host's own may be in a table that rules lead to */
 		rc = nl_route_gateway(&c->host, from, af, &there);
 		if (rc < 0 && res.copied && !res.failed)

@@ -120,6 +120,22 @@ static void copy_flush(struct copy *c)
 	batch.len = 0;
 }
 
+/* Tell of a route that is not copied, if there is room */
+static void copy_leave(struct nl_copy *res, const struct route *route,
+		       bool refused)
+{
+	const unsigned n = res->others + res->failed;
+
+	if (n >= NL_LEFT_MAX)
+		return;
+	res->left[n] = (struct nl_left){
+		.dst = route->dst,
+		.prefix_len = route->rtm->rtm_dst_len,
+		.ifi = (int)nl_attr_u32(route->tb[RTA_OIF], 0),
+		.refused = refused,
+	};
+}
+
 /* Add one route to the batch if it belongs to this pass */
 static void copy_one(struct copy *c, enum copy_pass pass, struct nlmsghdr *h)
 {
@@ -135,6 +151,9 @@ static void copy_one(struct copy *c, enum copy_pass pass, struct nlmsghdr *h)
 	}
 	if (!route_best_hop(&c->src, &route, c->src_ifi, &hop)) {
 		h->nlmsg_type = NLMSG_NOOP; /* not ours */
+		if (inany_is_linklocal6(&route.dst))
+			return;
+		copy_leave(c->res, &route, false);
 		c->res->others++;
 		return;
 	}
@@ -167,16 +186,19 @@ static unsigned copy_pass(struct copy *c, enum copy_pass pass)
 	return c->accepted;
 }
 
-/* Count what is left */
-static unsigned copy_left(const struct copy *c)
+/* Whatever is left was refused */
+static void copy_refused(const struct copy *c)
 {
 	const struct nlmsghdr *h;
-	unsigned n = 0;
+	struct route route;
 	size_t off = 0;
 
-	while ((h = nl_dump_next(&c->src.routes, &off)))
-		n += h->nlmsg_type != NLMSG_NOOP;
-	return n;
+	while ((h = nl_dump_next(&c->src.routes, &off))) {
+		if (!route_parse(h, c->src.af, &route))
+			continue;
+		copy_leave(c->res, &route, true);
+		c->res->failed++;
+	}
 }
 
 int nl_route_copy(struct nl_sock *src, int src_ifi, struct nl_sock *dst,
@@ -202,10 +224,9 @@ int nl_route_copy(struct nl_sock *src, int src_ifi, struct nl_sock *dst,
 	copy_pass(&c, PASS_ONLINK);
 	for (i = 0; i < COPY_PASSES && copy_pass(&c, PASS_GATEWAY); i++)
 		;
-	if (copy_left(&c))
-		copy_pass(&c, PASS_FORCED);
+	copy_pass(&c, PASS_FORCED);
 
-	res->failed = copy_left(&c);
+	copy_refused(&c);
 	if (!res->failed)
 		res->err = 0;
 	nl_dump_free(&c.addrs);

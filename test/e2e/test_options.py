@@ -535,15 +535,28 @@ def test_summary_without(passt):
 
 
 def test_summary_routes(net, pasta, tmp):
-    """Routes that were copied to the namespace, and those that were not."""
+    """Routes that were copied to the namespace, and those that were not: the
+    first ones by name, with the interface they go through."""
     net.host.batch("link add other0 type veth peer name other1\n"
-                   "link set other0 up\n"
-                   "route add 203.0.113.0/26 dev other0\n")
+                   "link set other0 up\nlink set other1 up\n"
+                   "route add 2001:db8:9::/48 dev other0\n"
+                   "route add 203.0.113.0/28 nexthop dev other0 "
+                   "nexthop dev other1\n" +
+                   "".join("route add 203.0.113.%d/28 dev other0\n" % n
+                           for n in range(16, 96, 16)))
     try:
         text = pasta("-I", "net7", form="pid").text()
     finally:
         net.host.ip("link del other0")
-    assert "IPv4 routes: 2 copied, left out 1 of other interfaces\n" in text
+    v4 = re.search(r"^IPv4 routes: 2 copied, 6 left out\n((?:    .*\n)*)", text,
+                   re.M).group(1).splitlines()
+    assert v4[4:] == ["    and 2 more"]
+    assert len(set(v4)) == 5
+    for line in v4[:4]:
+        where = "other interfaces" if ".0/" in line else "other0"
+        assert re.fullmatch(r"    203\.0\.113\.\d+/28: through " + where, line)
+    assert re.search(r"^IPv6 routes: \d+ copied, 1 left out\n"
+                     r"    2001:db8:9::/48: through other0\n", text, re.M)
     assert "Nameservers: not told (no --dhcp-dns)\n" in text
     assert re.search(r"^Kernel has: .*vnet_hdr|lacks:.* vnet_hdr", text, re.M)
 

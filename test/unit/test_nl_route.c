@@ -451,6 +451,7 @@ static void test_copy_many(void **state)
 static void test_copy_refused(void **state)
 {
 	struct nl_copy res;
+	unsigned i;
 
 	(void)state;
 	world_ip(&host, "address add 192.0.2.1/24 dev d0;"
@@ -463,6 +464,52 @@ static void test_copy_refused(void **state)
 	assert_int_equal(res.copied, 0);
 	assert_int_equal(res.failed, 2);
 	assert_int_equal(res.err, -ENETDOWN);
+	for (i = 0; i < 2; i++)
+		assert_true(res.left[i].refused);
+	/* the prefix of the address, and the default route */
+	assert_int_equal(res.left[0].prefix_len + res.left[1].prefix_len, 24);
+}
+
+/* Of those through other interfaces the first are named, all are counted */
+static void test_copy_others(void **state)
+{
+	const unsigned n = NL_LEFT_MAX + 2;
+	struct nl_copy res;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < n; i++) {
+		char text[80];
+
+		snprintf(text, sizeof(text),
+			 "route add 203.0.113.%u/28 dev d1;"
+			 "route add 2001:db8:%u::/48 dev d1",
+			 i * 16, i + 1);
+		world_ip(&host, text);
+	}
+	for (i = 0; i < 2; i++) {
+		const sa_family_t af = i ? AF_INET6 : AF_INET;
+		unsigned j, k;
+
+		assert_int_equal(nl_route_copy(&host.nl, world_ifi(&host, "d0"),
+					       &guest.nl,
+					       world_ifi(&guest, "d0"), af,
+					       &res),
+				 0);
+		assert_int_equal(res.failed, 0);
+		assert_int_equal(res.others, n);
+		for (j = 0; j < NL_LEFT_MAX; j++) {
+			const struct nl_left *l = &res.left[j];
+
+			assert_int_equal(l->ifi, world_ifi(&host, "d1"));
+			assert_int_equal(l->prefix_len, i ? 48 : 28);
+			assert_int_equal(inany_af(&l->dst), af);
+			assert_false(l->refused);
+			for (k = 0; k < j; k++)
+				assert_false(inany_equals(&l->dst,
+							  &res.left[k].dst));
+		}
+	}
 }
 
 static void test_route_add(void **state)
@@ -529,9 +576,9 @@ static void test_route_add(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_templates), TEST(test_copies),
-		TEST(test_copy_many), TEST(test_copy_refused),
-		TEST(test_route_add),
+		TEST(test_templates),   TEST(test_copies),
+		TEST(test_copy_many),   TEST(test_copy_refused),
+		TEST(test_copy_others), TEST(test_route_add),
 	};
 
 	return cmocka_run_group_tests(tests, world_group_setup, NULL);
