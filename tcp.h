@@ -22,6 +22,7 @@ struct tcp_stats {
 	uint64_t retransmit, fast_retransmit, probes, keepalives;
 	uint64_t partial_send, no_flow, no_fd, table_full, evicted;
 	uint64_t spliced;
+	uint64_t splice_rx_bytes, splice_tx_bytes; /* from, to namespace */
 	uint64_t early;        /* while the far end has not answered */
 	uint64_t out_of_order; /* what is before it was missing */
 	uint64_t not_held;     /* no room to keep it, in the window */

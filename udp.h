@@ -20,6 +20,8 @@ struct udp_stats {
 	uint64_t send_failed, tap_blocked, icmp_sent, spliced;
 	uint64_t tap_dropped, stray, evicted, errors, fragmented;
 	uint64_t no_flow; /* of the guest, for want of one: others say why */
+	/* From, to namespace; of datagrams that send_failed counts, too */
+	uint64_t splice_rx_bytes, splice_tx_bytes;
 };
 
 /* Doubly linked list of flows by index */

@@ -88,12 +88,14 @@ struct pipe {
  * struct splice_dir - One direction, see the theory above
  * @hup:	Its end was announced: read until it comes
  * @urgent:	There is urgent data, which splice(2) stops at for ever
+ * @bytes:	Counter of those that arrived
  */
 struct splice_dir {
 	struct pipe pipe;
 	uint32_t queued;
 	bool readable, blocked, eof, shut;
 	bool hup, urgent;
+	uint64_t *bytes;
 };
 
 /**
@@ -258,14 +260,16 @@ static int pump_out(struct tcp_splice *c, unsigned s)
 	ssize_t n;
 
 	n = move(d->pipe.rd, c->fd[!s], d->queued);
-	if (n > 0)
+	if (n > 0) {
 		d->queued -= (uint32_t)n;
-	else if (is_short(n))
+		*d->bytes += (uint64_t)n;
+	} else if (is_short(n)) {
 		return (int)n;
-	else if (n == -EAGAIN)
+	} else if (n == -EAGAIN) {
 		d->blocked = true;
-	else
+	} else {
 		side_failed(c, !s);
+	}
 	return 0;
 }
 
@@ -564,6 +568,10 @@ bool tcp_splice_new(struct tcp *tcp, int fd, enum pif from, enum pif to,
 	f->side[INISIDE] = *ini;
 	f->side[TGTSIDE] = *tgt;
 	c->gen = ++generation;
+	c->dir[from == PIF_HOST ? INISIDE : TGTSIDE].bytes =
+		&tcp->stats.splice_tx_bytes;
+	c->dir[from == PIF_HOST ? TGTSIDE : INISIDE].bytes =
+		&tcp->stats.splice_rx_bytes;
 
 	rc = open_target(tcp, c, to, tgt, false);
 	if (rc < 0) {

@@ -27,12 +27,21 @@ static struct iov_tail tail_of(const struct udp_dgram *d, struct iovec *v)
 	return iov_tail_init(v, 1, 0);
 }
 
+/* Counter of bytes sent to this side */
+static uint64_t *bytes_to(struct udp *u, const struct udp_flow *f,
+			  unsigned side)
+{
+	return f->f.pif[side] == PIF_SPLICE ? &u->stats.splice_tx_bytes
+					    : &u->stats.splice_rx_bytes;
+}
+
 void udp_splice_datagram(struct udp *u, struct udp_flow *f, unsigned side,
 			 const struct udp_dgram *d)
 {
 	struct iovec v;
 	struct iov_tail t = tail_of(d, &v);
 
+	*bytes_to(u, f, side) += d->len;
 	udp_send_begin(u, f, side);
 	udp_send_add(&t);
 	udp_send_flush();
@@ -42,6 +51,7 @@ void udp_splice_datagram(struct udp *u, struct udp_flow *f, unsigned side,
 static int move_batch(struct udp *u, struct udp_flow *f, unsigned side)
 {
 	const struct flowside *s = &f->f.side[side];
+	uint64_t *bytes = bytes_to(u, f, !side);
 	int i, n = udp_recv(f->fd[side], dgrams);
 	static struct iovec v[UDP_BATCH];
 	bool strays = false;
@@ -52,10 +62,12 @@ static int move_batch(struct udp *u, struct udp_flow *f, unsigned side)
 	for (i = 0; i < n; i++) {
 		struct iov_tail t = tail_of(&dgrams[i], &v[i]);
 
-		if (from_peer(s, &dgrams[i]))
+		if (from_peer(s, &dgrams[i])) {
+			*bytes += t.len;
 			udp_send_add(&t);
-		else
+		} else {
 			strays = true;
+		}
 	}
 	udp_send_flush();
 

@@ -159,6 +159,56 @@ def test_interface(net, quiet):
     wait_for(same, "the same counters")
 
 
+def swap(here, there, sizes):
+    """Two sockets send data of these sizes to each other, one after the other,
+    and have all of it in the end."""
+    for src, dst, size in (here, there, sizes[0]), (there, here, sizes[1]):
+        dst.settimeout(30)
+        src.sendall(b"x" * size)
+        while size:
+            size -= len(dst.recv(min(size, 65536)))
+
+
+def test_spliced(net, quiet, fam):
+    """Bytes that go by loopback, both ways, of TCP and of UDP: as many as were
+    sent, to the byte, by whichever side began. None of them is in a frame."""
+    inside, outside = net.port(), net.port()
+    d, first = quiet("pasta", "--host-lo-to-ns-lo", "-t", inside, "-u", inside,
+                     "-T", outside, "-U", outside)
+    # client, server, port, bytes to the server and back
+    for client, server, port, up, down in (
+            (net.host, d.ns, inside, 3000001, 70003),
+            (d.ns, net.host, outside, 50005, 2000007)):
+        before = ask(d)
+        with server.sock(fam.af) as listener, client.sock(fam.af) as c:
+            listener.bind((fam.loopback, port))
+            listener.listen()
+            c.connect((fam.loopback, port))
+            with listener.accept()[0] as s:
+                swap(c, s, (up, down))
+        with server.sock(fam.af, socket.SOCK_DGRAM) as s, \
+             client.sock(fam.af, socket.SOCK_DGRAM) as c:
+            s.bind((fam.loopback, port))
+            s.settimeout(30)
+            c.connect((fam.loopback, port))
+            c.send(b"first")
+            s.connect(s.recvfrom(16)[1])
+            for size in 1000, 1, 8000:
+                swap(c, s, (size, 2 * size))
+        then = ask(d)
+        to_ns, to_host = (up, down) if server is d.ns else (down, up)
+        assert grown(before, then, "tcp.splice_tx_bytes") == to_ns
+        assert grown(before, then, "tcp.splice_rx_bytes") == to_host
+        up, down = 5 + 9001, 2 * 9001
+        to_ns, to_host = (up, down) if server is d.ns else (down, up)
+        assert grown(before, then, "udp.splice_tx_bytes") == to_ns
+        assert grown(before, then, "udp.splice_rx_bytes") == to_host
+        assert grown(before, then, "tcp.spliced") == 1
+        assert grown(before, then, "udp.spliced") == 1
+    for way in "rx", "tx":
+        assert grown(first, ask(d), "tap.%s_bytes" % way) < 50000
+
+
 @NAMES
 def test_dropped(quiet, fam, name):
     """What is not forwarded is counted, by reason: a protocol nobody has."""
