@@ -113,10 +113,7 @@ bool tcp_event(struct tcp_conn *c, enum tcp_event ev)
 
 	if (ok && log_enabled(LOG_TRACE))
 		trace("TCP of guest %s: %s, %s to %s",
-		      flowside_text(&c->f.side[c->f.pif[INISIDE] == PIF_TAP
-						       ? INISIDE
-						       : TGTSIDE],
-				    side, sizeof(side)),
+		      flowside_text(tcp_tapside(c), side, sizeof(side)),
 		      tcp_event_name(ev), tcp_phase_name(c->st.phase),
 		      tcp_phase_name(next.phase));
 	c->st = next;
@@ -211,20 +208,19 @@ static void tcp_take_syn(struct tcp *tcp, struct tcp_conn *c,
 }
 
 /* What is the same for connections from both sides. Return: 0, or -errno */
-static int tcp_setup(struct tcp *tcp, struct tcp_conn *c, unsigned tapside)
+static int tcp_setup(struct tcp *tcp, struct tcp_conn *c)
 {
 	union epoll_ref ref = { .type = EPOLL_TCP,
 				.id = flow_idx(tcp->flows, &c->f) };
 	int rc;
 
 	c->f.proto = IPPROTO_TCP;
-	c->tapside = (uint8_t)tapside;
 	c->cwnd = c->ssthresh = UINT32_MAX / 2;
 	c->base = c->heard = tcp->loop->now;
 	c->isn = tcp_isn(tcp, tcp_tapside(c));
 	c->snd_una = c->recover = c->isn;
 	c->snd_nxt = c->snd_max = c->isn + 1;
-	flow_hash_side(tcp->flows, &c->f, tapside);
+	flow_hash_side(tcp->flows, &c->f, c->tapside);
 
 	/* Urgent data stays where it stands in the stream */
 	sock_set_int(c->fd, SOL_SOCKET, SO_OOBINLINE, 1);
@@ -320,13 +316,14 @@ static int tcp_open_from_tap(struct tcp *tcp, const struct flowside *tap,
 	c->f.pif[TGTSIDE] = PIF_HOST;
 	c->f.side[INISIDE] = *tap;
 	c->f.side[TGTSIDE] = *host;
+	c->tapside = INISIDE;
 	tcp_event(c, TCP_EV_SYN);
 	tcp_take_syn(tcp, c, seg);
 	tcp->stats.opened_tap++;
 
 	rc = sock_connect(c->fd, &host->eaddr, host->eport, map->scope);
 	if (!rc || rc == -EINPROGRESS) {
-		int setup = tcp_setup(tcp, c, INISIDE);
+		int setup = tcp_setup(tcp, c);
 
 		if (setup)
 			rc = setup;
@@ -594,8 +591,9 @@ static bool tcp_open_from_host(struct tcp *tcp, int fd,
 	c->f.pif[TGTSIDE] = PIF_TAP;
 	c->f.side[INISIDE] = *host;
 	c->f.side[TGTSIDE] = *tap;
+	c->tapside = TGTSIDE;
 	tcp_event(c, TCP_EV_ACCEPT);
-	if (tcp_setup(tcp, c, TGTSIDE)) {
+	if (tcp_setup(tcp, c)) {
 		flow_free(tcp->flows, &c->f);
 		return false;
 	}
