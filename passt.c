@@ -451,9 +451,20 @@ static void protocols_init(struct passt *p)
 			       .fwd = &p->fwd,
 			       .netns = pasta ? &p->netns : NULL,
 			       .features = &p->features };
+	rc = tcp_init(&p->tcp);
+	if (!rc)
+		rc = udp_init(&p->udp);
+	if (rc)
+		die("Cannot set up TCP and UDP: %s", errstr(rc));
+}
+
+/* Statistics: of everybody who counts */
+static void stats_init(struct passt *p)
+{
 	p->stats = (struct stats){ .interval = (uint64_t)p->conf.stats * 1000,
 				   .json = p->conf.stats_json,
-				   .name = pasta ? "pasta" : "passt",
+				   .name = p->conf.mode == MODE_PASTA ? "pasta"
+								      : "passt",
 				   .start = p->loop.now,
 				   .loop = &p->loop,
 				   .fwd = &p->fwd,
@@ -467,11 +478,6 @@ static void protocols_init(struct passt *p)
 				   .ndp = &p->ndp,
 				   .dhcp = &p->dhcp,
 				   .dhcpv6 = &p->dhcpv6 };
-	rc = tcp_init(&p->tcp);
-	if (!rc)
-		rc = udp_init(&p->udp);
-	if (rc)
-		die("Cannot set up TCP and UDP: %s", errstr(rc));
 }
 
 /* Files that have to be opened before the root directory is empty. The service
@@ -574,6 +580,7 @@ static int run(struct passt *p)
 		     pasta ? &p->netns : NULL, &p->loop))
 		die("Cannot map table of listeners: %s", errstr(ENOMEM));
 	protocols_init(p);
+	stats_init(p);
 	exit_watch(p);
 	if (fwd_listen(&p->fwd, PIF_HOST))
 		return EXIT_FAILURE;
