@@ -435,29 +435,30 @@ static void ether_frame(struct ether *e, struct ether_batch *b,
 	ether_drop(e, ETHER_TYPE);
 }
 
-/* Hand all groups over, begin anew */
-static void ether_deliver(struct ether_batch *b)
+/* Hand all groups over, begin anew. Return: how many there were */
+static unsigned ether_deliver(struct ether_batch *b)
 {
-	unsigned i;
+	unsigned i, n = b->ngroups;
 
-	for (i = 0; i < b->ngroups; i++)
+	for (i = 0; i < n; i++)
 		b->row[i]->input(b->row[i]->ctx, &b->group[i]);
 	memset(b->slot, 0, sizeof(b->slot));
 	b->ngroups = 0;
 	frag_release();
+	return n;
 }
 
-void ether_input(void *ctx, const struct tap_rx *rx, unsigned n)
+unsigned ether_input(void *ctx, const struct tap_rx *rx, unsigned n)
 {
 	static struct ether_batch batch;
 	struct ether_batch *b = &batch;
 	struct ether *e = ctx;
-	unsigned i;
+	unsigned i, groups = 0;
 
 	for (i = 0; i < n && i < TAP_RX_MAX; i++) {
 		ether_frame(e, b, &rx[i], &b->packet[i]);
 		if (frag_crowded())
-			ether_deliver(b);
+			groups += ether_deliver(b);
 	}
-	ether_deliver(b);
+	return groups + ether_deliver(b);
 }

@@ -112,7 +112,9 @@ void ether_init(struct ether *e, struct guest *guest, const struct ether_l2 *l2,
  * @ctx:	struct ether
  * @rx:		Frames
  * @n:		How many, at most TAP_RX_MAX
+ *
+ * Return: groups of packets they made
  */
-void ether_input(void *ctx, const struct tap_rx *rx, unsigned n);
+unsigned ether_input(void *ctx, const struct tap_rx *rx, unsigned n);
 
 #endif /* ETHER_H */

@@ -282,11 +282,11 @@ static const struct l4_row {
 /* Rows that are on, ended by one without name */
 static struct ether_l4 l4_table[L4_ROWS + 1];
 
-static void tap_frames(void *ctx, const struct tap_rx *rx, unsigned n)
+static unsigned tap_frames(void *ctx, const struct tap_rx *rx, unsigned n)
 {
 	struct passt *p = ctx;
 
-	ether_input(&p->ether, rx, n);
+	return ether_input(&p->ether, rx, n);
 }
 
 static void tap_ready(void *ctx)

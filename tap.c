@@ -151,7 +151,10 @@ void tap_input(struct tap *tap, const struct tap_rx *rx, unsigned n)
 		pcap_write(tap->pcap, rx[i].iov, rx[i].iovcnt, rx[i].len);
 	for (i = 0; log_enabled(LOG_TRACE) && i < n; i++)
 		tap_trace("From guest", rx[i].iov, rx[i].iovcnt, rx[i].len);
-	tap->up.input(tap->up.ctx, rx, n);
+	if (tap->up.input(tap->up.ctx, rx, n) > 1)
+		tap->company = TAP_COMPANY;
+	else if (tap->company)
+		tap->company--;
 }
 
 void *tap_push_l3(struct tap *tap, struct frame *f, const struct l3_spec *l3,

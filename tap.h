@@ -22,6 +22,9 @@ struct tap;
 /* Frames handed to the protocols at once */
 #define TAP_RX_MAX 64
 
+/* Batches of one flow alone until it counts as the only one */
+#define TAP_COMPANY 64
+
 /**
  * struct tap_rx - One frame from the guest, valid until release
  * @iov:	Buffers; headers may be split between them
@@ -85,8 +88,10 @@ struct tap_ops {
 
 /* Upward calls, wired in passt.c */
 struct tap_upcalls {
-	/* @n frames arrived; to be done with when it returns */
-	void (*input)(void *ctx, const struct tap_rx *rx, unsigned n);
+	/* @n frames arrived; to be done with when it returns. Return: of how
+	 * many flows, as far as it matters whether it was more than one
+	 */
+	unsigned (*input)(void *ctx, const struct tap_rx *rx, unsigned n);
 	/* reserve may succeed again */
 	void (*ready)(void *ctx);
 	/* the link came up (connected, carrier) or went down */
@@ -110,6 +115,8 @@ struct tap_stats {
  * @pcap:	Capture, NULL if none
  * @up:		Upward calls
  * @stats:	Counters
+ * @company:	Frames of several flows came at once; so many more batches of one
+ *		flow, and it has the link to itself
  * @batch:	The one batch that can be lent at a time
  * @ip_id:	Identification of the last packet sent in fragments; secret at start
  */
@@ -122,6 +129,7 @@ struct tap {
 	struct pcap *pcap;
 	struct tap_upcalls up;
 	struct tap_stats stats;
+	unsigned company;
 	struct batch batch;
 	uint32_t ip_id;
 };

@@ -33,7 +33,7 @@ static uint32_t roll(uint32_t sum, const uint8_t *p, size_t n)
 	return sum;
 }
 
-static void on_input(void *ctx, const struct tap_rx *rx, unsigned n)
+static unsigned on_input(void *ctx, const struct tap_rx *rx, unsigned n)
 {
 	unsigned i;
 
@@ -49,6 +49,7 @@ static void on_input(void *ctx, const struct tap_rx *rx, unsigned n)
 		flens[nframes++] = rx[i].len;
 		fsum = roll(fsum, rx[i].iov->iov_base, rx[i].len);
 	}
+	return 1;
 }
 
 static void on_link(void *ctx, bool up)

@@ -79,7 +79,10 @@ static void on_frame(const struct tap_rx *rx)
 	nframes++;
 }
 
-static void on_input(void *ctx, const struct tap_rx *rx, unsigned n)
+/* Of how many flows all frames are said to be */
+static unsigned flows = 1;
+
+static unsigned on_input(void *ctx, const struct tap_rx *rx, unsigned n)
 {
 	unsigned i;
 
@@ -87,6 +90,7 @@ static void on_input(void *ctx, const struct tap_rx *rx, unsigned n)
 	assert_in_range(n, 1, TAP_RX_MAX);
 	for (i = 0; i < n; i++)
 		on_frame(&rx[i]);
+	return flows;
 }
 
 static const struct loop_handler handlers[EPOLL_TYPES] = {
@@ -220,6 +224,43 @@ static void test_from_guest(void **state)
 		close(s);
 	}
 	assert_int_equal(tap.stats.rx_short, 0);
+}
+
+/* Frames read in one turn at most, of @n datagrams; and all of them are */
+static unsigned most_in_turn(int s, unsigned n)
+{
+	unsigned i, before, most = 0;
+
+	nframes = 0;
+	for (i = 0; i < n; i++)
+		assert_int_equal(send(s, "", 1, 0), 1);
+	for (i = 0; nframes < n && i < TURNS; i++) {
+		before = nframes;
+		assert_true(loop_turn(&loop, 10) >= 0);
+		most = nframes - before > most ? nframes - before : most;
+	}
+	assert_int_equal(nframes, n);
+	return most;
+}
+
+/* One flow alone is read as long as there is something, several are not */
+static void test_company(void **state)
+{
+	int s = udp_socket(true);
+	unsigned i;
+
+	(void)state;
+	assert_in_range(most_in_turn(s, 100), 64, 100);
+	flows = 2;
+	most_in_turn(s, 100);
+	assert_in_range(most_in_turn(s, 100), 1, 8);
+	/* and for a while after */
+	flows = 1;
+	assert_in_range(most_in_turn(s, 100), 1, 8);
+	for (i = 0; i < 10; i++)
+		most_in_turn(s, 100);
+	assert_in_range(most_in_turn(s, 100), 64, 100);
+	close(s);
 }
 
 /* What the guest leaves to be cut comes whole with USO, cut without */
@@ -441,7 +482,7 @@ static int group_setup(void **state)
 		TEST(test_from_guest_cut, k), TEST(test_to_guest, k), \
 		TEST(test_to_guest_cut, k), TEST(test_room, k),       \
 		TEST(test_link_down, k), TEST(test_deleted, k),       \
-		TEST(test_persist, k)
+		TEST(test_persist, k), TEST(test_company, k)
 #define TEST(f, k)                                                            \
 	{                                                                     \
 #f " " #k, f, setup, teardown, (void *)(uintptr_t)&kernels[k] \
