@@ -5,11 +5,12 @@
  * timers that are due, and then the turn hook: deferred flows and the flush of
  * the tap. The time is read once a turn. There is no timer descriptor: the
  * wheel tells how long epoll_wait(2) may sleep, so an idle process sleeps for
- * ever.
+ * ever. Who knows that nobody waits may ask for a pause before the next turn.
  *
- * #syscalls epoll_pwait epoll_ctl clock_gettime(0=CLOCK_MONOTONIC)
+ * #syscalls epoll_pwait ppoll epoll_ctl clock_gettime(0=CLOCK_MONOTONIC)
  */
 #include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -26,20 +27,30 @@
  */
 #define LOOP_TIMERS 1024
 
-/* Present time, ms, never 0 */
-static uint64_t clock_ms(void)
+/* Note the present time */
+static void loop_clock(struct loop *loop)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 + 1;
+	loop->us = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	loop->now = loop->us / 1000 + 1;
+}
+
+/* Whoever asked for it knows that nobody waits for us */
+static void loop_pause(struct loop *loop)
+{
+	const struct timespec ts = { .tv_nsec = loop->pause * 1000L };
+
+	loop->pause = 0;
+	ppoll(NULL, 0, &ts, NULL);
 }
 
 int loop_init(struct loop *loop, const struct loop_handler *handler,
 	      const struct loop_hooks *hooks)
 {
 	*loop = (struct loop){ .handler = handler, .hooks = hooks };
-	loop->now = clock_ms();
+	loop_clock(loop);
 	wheel_init(&loop->wheel, loop->now);
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
 	return loop->epfd < 0 ? -errno : 0;
@@ -100,13 +111,15 @@ int loop_turn(struct loop *loop, int timeout)
 	if (wait < 0 || (timeout >= 0 && timeout < wait))
 		wait = timeout;
 
+	if (loop->pause && wait)
+		loop_pause(loop);
 	n = epoll_pwait(loop->epfd, ev, LOOP_EVENTS, wait, NULL);
 	if (n < 0) {
 		if (errno != EINTR)
 			return -errno;
 		n = 0;
 	}
-	loop->now = clock_ms();
+	loop_clock(loop);
 	loop->turn++;
 	loop->busy = false;
 

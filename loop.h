@@ -60,24 +60,27 @@ struct loop_hooks {
  * struct loop - Event loop
  * @epfd:	Epoll descriptor
  * @now:	Time of the present turn, ms, monotonic, never 0
+ * @us:		The same, us
  * @turn:	Number of the present turn
  * @wheel:	Deadlines
  * @handler:	Table of EPOLL_TYPES rows
  * @hooks:	Timers and turn
  * @count:	Events so far, by type
  * @busy:	Work is pending: do not sleep before the next turn
+ * @pause:	Do nothing for so long before the next turn if there is none, us
  * @quit:	Leave after this turn
  * @status:	Exit status then
  */
 struct loop {
 	int epfd;
-	uint64_t now;
+	uint64_t now, us;
 	uint64_t turn;
 	struct wheel wheel;
 	const struct loop_handler *handler;
 	const struct loop_hooks *hooks;
 	uint64_t count[EPOLL_TYPES];
 	bool busy;
+	unsigned pause;
 	bool quit;
 	int status;
 };

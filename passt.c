@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -43,6 +44,7 @@
 #include "isolation.h"
 #include "lib/fdio.h"
 #include "lib/log.h"
+#include "lib/moderate.h"
 #include "loop.h"
 #include "ndp.h"
 #include "netns.h"
@@ -86,6 +88,7 @@ static struct passt {
 	struct pasta pasta;
 	struct pcap pcap;
 	struct stats stats;
+	struct moderate moderate;
 	struct daemon daemon;
 	int signals; /* signalfd */
 } passt;
@@ -180,6 +183,19 @@ static void timer_due(void *ctx, struct wtimer *t)
 		flow_timer(&p->flows, t);
 }
 
+/* Let frames of a stream gather before the next turn */
+static void pause_for_more(struct passt *p)
+{
+	const struct tap_stats *s = &p->tap.stats;
+	const struct moderate_count c = {
+		.in = s->rx_frames,
+		.out = s->tx_frames,
+		.bytes = s->rx_bytes + s->tx_bytes,
+	};
+
+	p->loop.pause = moderate(&p->moderate, p->loop.us, &c);
+}
+
 static void turn_end(void *ctx)
 {
 	struct passt *p = ctx;
@@ -189,6 +205,7 @@ static void turn_end(void *ctx)
 	if (flow_run_deferred(&p->flows))
 		p->loop.busy = true;
 	tap_flush(&p->tap);
+	pause_for_more(p);
 	fwd_scan_turn(&p->fwd);
 	if (p->fwd.netns)
 		netns_refill(&p->netns);
@@ -609,6 +626,8 @@ static int run(struct passt *p)
 		debug("Leaving may take a while");
 	if (!p->conf.foreground)
 		daemon_detach(&p->daemon);
+	/* Pauses are shorter than what the kernel would round them by */
+	prctl(PR_SET_TIMERSLACK, MODERATE_SLACK_NS, 0, 0, 0);
 	isolation_filter(&p->conf.isolation);
 	/* Nothing of ours can fail any more */
 	if (daemon_ready(&p->daemon, pid))

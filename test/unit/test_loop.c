@@ -316,6 +316,39 @@ static void test_busy(void **state)
 	wheel_cancel(&loop.wheel, &a);
 }
 
+static uint64_t us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* Does nothing for a while, once, even if there is something to do; but not if
+ * that is work that waits
+ */
+static void test_pause(void **state)
+{
+	int fd = watched(EPOLL_TCP, 1, EPOLLIN);
+	uint64_t began = us();
+
+	(void)state;
+	kick(fd);
+	loop.pause = 20000;
+	assert_int_equal(loop_turn(&loop, -1), 1);
+	assert_in_range(us() - began, 20000, 60000000);
+	assert_in_range(us() - loop.us, 0, 60000000);
+	assert_int_equal(loop.pause, 0);
+	assert_int_equal(nhist, 2);
+
+	loop.pause = 900000;
+	loop.busy = true;
+	began = us();
+	assert_int_equal(loop_turn(&loop, -1), 1);
+	assert_in_range(us() - began, 0, 899999);
+	close(fd);
+}
+
 static void test_quit(void **state)
 {
 	(void)state;
@@ -367,12 +400,11 @@ static void test_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_event),   TEST(test_unknown_type),
-		TEST(test_many),    TEST(test_close),
-		TEST(test_timer),   TEST(test_rearm),
-		TEST(test_timeout), TEST(test_busy),
-		TEST(test_quit),    TEST(test_interrupted),
-		TEST(test_broken),  TEST(test_overdue),
+		TEST(test_event),   TEST(test_unknown_type), TEST(test_many),
+		TEST(test_close),   TEST(test_timer),        TEST(test_rearm),
+		TEST(test_timeout), TEST(test_busy),         TEST(test_pause),
+		TEST(test_quit),    TEST(test_interrupted),  TEST(test_broken),
+		TEST(test_overdue),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
