@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 #include "lib/fdio.h"
 #include "sock.h"
 #include "test/fake/flows.h"
+#include "test/unit/fds.h"
 #include "test/unit/resp.h"
 #include "wire/icmp.h"
 
@@ -633,24 +633,17 @@ static void test_full(void **state)
 static void no_fd(const char *dst)
 {
 	struct req r = { .dst = dst, .id = 301 };
-	struct rlimit old, lim;
-	int top = dup(0);
 
-	close(top);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	lim = old;
-	lim.rlim_cur = (rlim_t)top;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	fds_leave(0);
 	request(&r);
 	assert_int_equal(icmp.stats.no_fd, 1);
 	assert_int_equal(icmp.stats.flows, 0);
-	lim.rlim_cur++;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	fds_leave(1);
 	for (; r.id < 304; r.id++) {
 		request(&r);
 		expect_reply(&r);
 	}
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	fds_back();
 	assert_int_equal(icmp.stats.no_fd, 1);
 	assert_int_equal(icmp.stats.evicted, 2);
 	assert_int_equal(flows.used, 1);

@@ -20,11 +20,11 @@
 
 #include <net/if.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "guest.h"
 #include "test/fake/flows.h"
+#include "test/unit/fds.h"
 
 #define PORT    8080
 #define FLOWS   64
@@ -734,20 +734,7 @@ static void test_reset_while_connecting(void **state)
 	close(t);
 }
 
-/* Run @fn with no descriptor left */
-static void starve(struct rlimit *old)
-{
-	struct rlimit none;
-	int fd = dup(0);
-
-	assert_true(fd >= 0);
-	close(fd);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, old), 0);
-	none = *old;
-	none.rlim_cur = (rlim_t)fd; /* the lowest free one is too high */
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-}
-
+/* The client is told */
 static void test_no_descriptor(void **state)
 {
 	const union inany_addr *a = &inany_loopback4;
@@ -757,14 +744,13 @@ static void test_no_descriptor(void **state)
 				      .eport = PORT };
 	int l = listener(a, PORT), fd;
 	struct end e = { .fd = client(a, PORT) };
-	struct rlimit old;
 
 	(void)state;
 	fd = accept_soon(l);
 	log_level(LOG_ERR);
-	starve(&old);
+	fds_leave(0);
 	assert_false(tcp_splice_new(&tcp, fd, PIF_HOST, PIF_HOST, &ini, &tgt));
-	setrlimit(RLIMIT_NOFILE, &old);
+	fds_back();
 	log_level(LOG_WARNING);
 	assert_int_equal(tcp.stats.no_fd, 1);
 	assert_int_equal(flows.used, 0);
@@ -777,20 +763,19 @@ static void test_no_descriptor(void **state)
 /* No pipe to be had for a while: bytes wait, nothing is lost */
 static void test_no_pipe(void **state)
 {
-	struct rlimit old;
 	struct path p;
 
 	(void)state;
 	path_open(&p, &inany_loopback4, PIF_HOST, 0);
 	drop_pool();
 	log_level(LOG_ERR);
-	starve(&old);
+	fds_leave(0);
 	p.end[0].to_send = 5000;
 	assert_true(end_send(&p.end[0], 5000));
 	end_fin(&p.end[0]);
 	relay();
 	assert_false(end_recv(&p.end[1], CHUNK));
-	setrlimit(RLIMIT_NOFILE, &old);
+	fds_back();
 	log_level(LOG_WARNING);
 	end_drain(&p.end[1]);
 	assert_true(p.end[1].eof);

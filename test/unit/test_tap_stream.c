@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "test/fake/tap_loop.h"
+#include "test/unit/fds.h"
 #include "test/unit/packet.h"
 #include "test/fuzz/seed.h"
 
@@ -360,23 +360,17 @@ static void test_second_client(void **state)
  */
 static void test_no_descriptor(void **state)
 {
-	struct rlimit old, lim;
-	int second, top;
+	int second;
 
 	(void)state;
 	peer = dial();
 	second = dial();
-	top = dup(0);
-	close(top);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	lim = old;
-	lim.rlim_cur = (rlim_t)top;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	fds_leave(0);
 	turn();
 	turn();
 	assert_int_equal(nup, 1);
 	assert_int_equal(loop_turn(&loop, 0), 0);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	fds_back();
 	leave();
 	peer = second;
 	turn();

@@ -8,13 +8,13 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "test/fake/tcp_env.h"
+#include "test/unit/fds.h"
 
 static const uint8_t mss1460[] = { 2, 4, 0x05, 0xb4 };
 static const uint8_t mss_ws7[] = { 2, 4, 0x05, 0xb4, 1, 3, 3, 7 };
@@ -613,26 +613,20 @@ static void test_from_host_old_ack(void **state)
 static void test_no_descriptor(void **state)
 {
 	struct env_conn c = addresses(PEER4, 6014);
-	struct rlimit old, few;
-	int fd[3], i, n;
+	int fd[3], i;
 
 	(void)state;
 	env_rule(HOST4, 6015, 80);
 	env_forwards();
 	for (i = 0; i < 3; i++)
 		fd[i] = env_connect(HOST4, 6015);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	few = old;
-	n = dup(0);
-	close(n);
-	few.rlim_cur = (rlim_t)n;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	fds_leave(0);
 
 	send_syn(&c, mss_ws7, 8);
 	for (i = 0; i < 20; i++)
 		env_turn();
 	assert_int_equal(env_turn(), 0); /* listener is quiet */
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	fds_back();
 
 	assert_int_equal(env.tcp.stats.no_fd, 4);
 	assert_null(env_flow());
@@ -650,22 +644,16 @@ static void test_no_descriptor(void **state)
 /* What is kept back for that must not keep a listener alive */
 static void test_spare_is_no_listener(void **state)
 {
-	struct rlimit old, few;
-	int fd, n;
+	int fd;
 
 	(void)state;
 	env_rule(HOST4, 6016, 80);
 	env_forwards();
 	fd = env_connect(HOST4, 6016);
-	getrlimit(RLIMIT_NOFILE, &old);
-	few = old;
-	n = dup(0);
-	close(n);
-	few.rlim_cur = (rlim_t)n;
-	setrlimit(RLIMIT_NOFILE, &few);
+	fds_leave(0);
 	env_turn();
 	env_turn();
-	setrlimit(RLIMIT_NOFILE, &old);
+	fds_back();
 	assert_true(env.tcp.spare_fd >= 0);
 	close(fd);
 	fwd_close(&env.fwd);
@@ -716,20 +704,14 @@ static void test_table_full(void **state)
 static void test_evict(void **state)
 {
 	struct env_conn c = addresses(PEER4, 6017);
-	int l = env_listen(PEER4, 6017), n;
-	struct rlimit old, few;
+	int l = env_listen(PEER4, 6017);
 	struct env_rx rx;
 
 	(void)state;
-	getrlimit(RLIMIT_NOFILE, &old);
-	few = old;
-	n = dup(0);
-	close(n);
-	few.rlim_cur = (rlim_t)n + 2;
-	setrlimit(RLIMIT_NOFILE, &few);
+	fds_leave(2);
 	for (c.gport = 40001; c.gport <= 40003; c.gport++)
 		send_syn(&c, mss_ws7, 8);
-	setrlimit(RLIMIT_NOFILE, &old);
+	fds_back();
 
 	assert_int_equal(env.tcp.stats.opened_tap, 3);
 	assert_int_equal(env.tcp.stats.evicted, 1);
