@@ -15,6 +15,8 @@
 #include "fwd/listen.h"
 #include "test/unit/with_udp.h"
 
+static uint8_t big[65536];
+
 /* There and back, ports kept, addresses as the guest wrote them */
 static void there_and_back(const char *peer, const char *guest)
 {

@@ -5,34 +5,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "pcap.h"
-#include "test/fake/udp_env.h"
+#include "test/unit/fds.h"
+#include "test/unit/with_udp.h"
 #include "udp/internal.h"
-
-/* The module under test captures nothing */
-void pcap_write(struct pcap *p, const struct iovec *iov, size_t cnt, size_t len)
-{
-	(void)p, (void)iov, (void)cnt, (void)len;
-}
-
-int netns_call(struct netns *ns, int (*fn)(void *arg), void *arg)
-{
-	return udp_env_netns_call(ns, fn, arg);
-}
-
-static uint8_t got[65536];
-
-/* Bind what rules there are */
-static void listen_all(void)
-{
-	assert_int_equal(fwd_listen(&udp_env.fwd, PIF_HOST), 0);
-	assert_int_equal(fwd_listen(&udp_env.fwd, PIF_SPLICE), 0);
-}
 
 /* No descriptor at all, and no flow whose it could be: what needs a socket of its
  * own is dropped, and goes on as soon as there is one
@@ -40,23 +19,17 @@ static void listen_all(void)
 static void none(const char *peer, const char *lo)
 {
 	int fd = udp_env_socket(peer, 4000), srv = udp_env_ns_socket(lo, 6001),
-	    c = udp_env_socket(lo, 0), top;
+	    c = udp_env_socket(lo, 0);
 	struct udp_env_send s = { .dst = peer, .sport = 5000, .dport = 4000 };
-	struct rlimit old, lim;
 
 	udp_env.opts.host_lo_to_ns_lo = true;
 	udp_env_rule(PIF_HOST, lo, 6000, 6001);
 	listen_all();
-	top = dup(0);
-	close(top);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	lim = old;
-	lim.rlim_cur = (rlim_t)top;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	fds_leave(0);
 	udp_env_guest_sends(&s, "a", 1);
 	udp_env_send_to(c, lo, 6000, "bb", 2);
 	udp_env_turns();
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	fds_back();
 	assert_int_equal(udp_env.udp.stats.no_fd, 2);
 	assert_int_equal(udp_env.flows.used, 0);
 
