@@ -186,13 +186,7 @@ static void set_up(void)
 	const struct siphash_key key = { { 1, 2 } };
 	struct guest *g = &c.guest;
 
-	*g = (struct guest){ .our_mac = GUEST_OUR_MAC,
-			     .mac = { 2, 0, 0, 0, 0, 2 } };
-	g->v4.on = g->v6.on = true;
-	g->v4.addr = g->v4.seen = env_addr(GUEST4);
-	g->v4.gw = g->v4.our = env_addr(GW4);
-	g->v6.addr = g->v6.seen = env_addr(GUEST6);
-	g->v6.gw = g->v6.our = env_addr(GW6);
+	env_guest(g);
 	c.opts.v4 = c.opts.v6 = (struct fwd_map){ .scope = 1 };
 	sock_probe(&c.features);
 

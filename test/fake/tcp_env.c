@@ -40,20 +40,6 @@ static const struct loop_handler handlers[EPOLL_TYPES] = {
 
 static const struct loop_hooks hooks = { NULL, NULL, NULL };
 
-union inany_addr env_addr(const char *text)
-{
-	union inany_addr a;
-
-	assert_int_equal(inany_pton(text, &a), 0);
-	return a;
-}
-
-static void run(const char *cmd)
-{
-	if (system(cmd))
-		fail_msg("%s", cmd);
-}
-
 int tcp_env_start(void **state)
 {
 	size_t i;
@@ -62,23 +48,24 @@ int tcp_env_start(void **state)
 	if (geteuid())
 		assert_int_equal(unshare(CLONE_NEWUSER), 0);
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
-	run("ip link set lo up");
+	env_run("ip link set lo up");
 	/* a wire whose other end belongs to nobody */
-	run("ip link add hole type veth peer name end");
-	run("ip link set hole up");
-	run("ip link set end up");
-	run("ip addr add " HOST4 "/32 dev lo");
-	run("ip addr add " PEER4 "/32 dev lo");
-	run("ip addr add " HOST6 "/128 dev lo nodad");
-	run("ip addr add " PEER6 "/128 dev lo nodad");
-	run("ip route add " HOLE4 " dev hole src " HOST4);
-	run("ip neigh add " HOLE4 " lladdr 02:00:00:00:00:09 dev hole");
-	run("ip neigh add " HOLE6 " lladdr 02:00:00:00:00:09 dev hole");
-	run("ip route add unreachable " UNREACH4);
-	run("ip route add prohibit " PROHIBIT4);
-	run("ip -6 route add " HOLE6 " dev hole src " HOST6);
-	run("ip -6 route add unreachable " UNREACH6);
-	run("ip -6 route add prohibit " PROHIBIT6);
+	env_run("ip link add hole type veth peer name end");
+	env_run("ip link set hole up");
+	env_run("ip link set end up");
+	env_run("ip addr add " HOST4 "/32 dev lo");
+	env_run("ip addr add " PEER4 "/32 dev lo");
+	env_run("ip addr add " HOST6 "/128 dev lo nodad");
+	env_run("ip addr add " PEER6 "/128 dev lo nodad");
+	env_run("ip route add " HOLE4 " dev hole src " HOST4);
+	env_run("ip neigh add " HOLE4 " lladdr 02:00:00:00:00:09 dev hole");
+	env_run("ip neigh add " HOLE6 " lladdr 02:00:00:00:00:09 dev hole");
+	env_run("ip route add unreachable " UNREACH4);
+	env_run("ip route add prohibit " PROHIBIT4);
+	env_run("ip -6 route add " HOLE6 " dev hole src " HOST6);
+	env_run("ip -6 route add unreachable " UNREACH6);
+	env_run("ip -6 route add prohibit " PROHIBIT6);
+	env_until("ip -6 route get " PEER6 " | grep -q ^local");
 
 	for (i = 0; i < sizeof(env_pattern); i++)
 		env_pattern[i] = (uint8_t)(i * 7 + i / 251);
@@ -95,19 +82,6 @@ unsigned env_open_fds(void)
 		n++;
 	closedir(d);
 	return n;
-}
-
-static void set_guest(void)
-{
-	struct guest *g = &env.guest;
-
-	*g = (struct guest){ .our_mac = GUEST_OUR_MAC,
-			     .mac = { 2, 0, 0, 0, 0, 2 } };
-	g->v4.on = g->v6.on = true;
-	g->v4.addr = g->v4.seen = env_addr(GUEST4);
-	g->v4.gw = g->v4.our = env_addr(GW4);
-	g->v6.addr = g->v6.seen = env_addr(GUEST6);
-	g->v6.gw = g->v6.our = env_addr(GW6);
 }
 
 int tcp_env_reset(void **state)
@@ -133,7 +107,7 @@ int tcp_env_reset(void **state)
 	env_drop();
 	tap_mem.blocked = tap_mem.offload = false;
 
-	set_guest();
+	env_guest(&env.guest);
 	memset(&env.opts, 0, sizeof(env.opts));
 	env.opts.v4 = env.opts.v6 = (struct fwd_map){ .scope = 1 };
 	sock_probe(&env.features);

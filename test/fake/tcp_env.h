@@ -19,15 +19,10 @@
 #include "tap.h"
 #include "tcp.h"
 #include "tcp/conn.h"
+#include "test/fake/env.h"
 #include "test/fake/tap_mem.h"
 
-/* Of the host, all on its loopback device: itself, and others to talk to */
-#define HOST4 "192.0.2.1"
-#define PEER4 "198.51.100.1"
-#define HOST6 "2001:db8::1"
-#define PEER6 "2001:db8:1::1"
-
-/* Routed there: swallowed; refused with three errors */
+/* Routed on the host: swallowed; refused with three errors */
 #define HOLE4     "198.51.100.65"
 #define UNREACH4  "198.51.100.129"
 #define PROHIBIT4 "198.51.100.193"
@@ -36,12 +31,6 @@
 #define UNREACH6  "2001:db8:3::1"
 #define PROHIBIT6 "2001:db8:4::1"
 #define NOROUTE6  "2001:db8:5::1"
-
-/* Of the guest */
-#define GUEST4 "203.0.113.2"
-#define GW4    "203.0.113.1"
-#define GUEST6 "2001:db8:9::2"
-#define GW6    "fe80::1"
 
 #define ENV_FLOWS 32
 
@@ -107,9 +96,6 @@ extern uint8_t env_pattern[ENV_PATTERN_LEN];
 
 /* Descriptors this process has open, as a number to compare with another one */
 unsigned env_open_fds(void);
-
-/* Address from text */
-union inany_addr env_addr(const char *text);
 
 /* Listening socket of the host side, and a non-blocking accept() from it */
 int env_listen(const char *addr, in_port_t port);

@@ -69,20 +69,6 @@ static void on_turn(void *ctx)
 
 static const struct loop_hooks hooks = { on_timer, on_turn, &udp_env.flows };
 
-union inany_addr udp_env_addr(const char *text)
-{
-	union inany_addr a;
-
-	assert_int_equal(inany_pton(text, &a), 0);
-	return a;
-}
-
-static void run(const char *cmd)
-{
-	if (system(cmd))
-		fail_msg("%s", cmd);
-}
-
 /* A fresh network namespace for the whole process */
 static int new_ns(void)
 {
@@ -100,34 +86,22 @@ int udp_env_start(void **state)
 	if (geteuid())
 		assert_int_equal(unshare(CLONE_NEWUSER), 0);
 	udp_env.netns.fd = new_ns();
-	run("ip link set lo up");
-	run("ip addr add " GUEST4 "/24 dev lo");
-	run("ip addr add " GUEST6 "/64 dev lo nodad");
+	env_run("ip link set lo up");
+	env_run("ip addr add " GUEST4 "/24 dev lo");
+	env_run("ip addr add " GUEST6 "/64 dev lo nodad");
 	udp_env.host_ns = new_ns();
-	run("ip link set lo up multicast on");
-	run("ip addr add " HOST4 "/24 dev lo");
-	run("ip addr add " PEER4 "/32 dev lo");
-	run("ip addr add " PEER4B "/32 dev lo");
-	run("ip addr add " HOST6 "/64 dev lo nodad");
-	run("ip addr add " PEER6 "/128 dev lo nodad");
-	run("ip addr add " PEER6B "/128 dev lo nodad");
-	run("ip route add 224.0.0.0/4 dev lo");
+	env_run("ip link set lo up multicast on");
+	env_run("ip addr add " HOST4 "/24 dev lo");
+	env_run("ip addr add " PEER4 "/32 dev lo");
+	env_run("ip addr add " PEER4B "/32 dev lo");
+	env_run("ip addr add " HOST6 "/64 dev lo nodad");
+	env_run("ip addr add " PEER6 "/128 dev lo nodad");
+	env_run("ip addr add " PEER6B "/128 dev lo nodad");
+	env_run("ip route add 224.0.0.0/4 dev lo");
+	env_until("ip -6 route get " PEER6B " | grep -q ^local");
 
 	sock_probe(&udp_env.features);
 	return 0;
-}
-
-static void set_guest(void)
-{
-	struct guest *g = &udp_env.guest;
-
-	*g = (struct guest){ .our_mac = GUEST_OUR_MAC,
-			     .mac = { 2, 0, 0, 0, 0, 2 } };
-	g->v4.on = g->v6.on = true;
-	g->v4.addr = g->v4.seen = udp_env_addr(GUEST4);
-	g->v4.gw = g->v4.our = udp_env_addr(GW4);
-	g->v6.addr = g->v6.seen = udp_env_addr(GUEST6);
-	g->v6.gw = g->v6.our = udp_env_addr(GW6);
 }
 
 void udp_env_forget(void)
@@ -158,11 +132,11 @@ int udp_env_reset(void **state)
 	udp_env_forget();
 	tap_mem.blocked = tap_mem.offload = false;
 
-	set_guest();
+	env_guest(&udp_env.guest);
 	memset(&udp_env.opts, 0, sizeof(udp_env.opts));
 	udp_env.opts.v4 = udp_env.opts.v6 = (struct fwd_map){ .scope = 1 };
-	udp_env.opts.v4.host_loopback = udp_env_addr(GW4);
-	udp_env.opts.v6.host_loopback = udp_env_addr(GW6);
+	udp_env.opts.v4.host_loopback = env_addr(GW4);
+	udp_env.opts.v6.host_loopback = env_addr(GW6);
 	udp_env.opts.pasta = true;
 	sock_probe(&udp_env.features);
 	udp_env.features.rmem_max = udp_env.features.wmem_max = 4 << 20;
@@ -187,7 +161,7 @@ int udp_env_reset(void **state)
 
 int udp_env_socket(const char *addr, in_port_t port)
 {
-	const union inany_addr a = udp_env_addr(addr);
+	const union inany_addr a = env_addr(addr);
 	const struct sock_spec s = { .af = inany_af(&a),
 				     .type = SOCK_DGRAM,
 				     .proto = IPPROTO_UDP,
@@ -241,21 +215,20 @@ void udp_env_rule(enum pif pif, const char *addr, in_port_t port, in_port_t to)
 	struct fwd_rules *rules = pif == PIF_HOST ? &udp_env.opts.host
 						  : &udp_env.opts.splice;
 
-	rules->rule[rules->n++] = (struct fwd_rule){
-		.proto = IPPROTO_UDP,
-		.pif = (uint8_t)pif,
-		.dual = !addr,
-		.addr = addr ? udp_env_addr(addr) : inany_any6,
-		.first = port,
-		.last = port,
-		.to = to
-	};
+	rules->rule[rules->n++] =
+		(struct fwd_rule){ .proto = IPPROTO_UDP,
+				   .pif = (uint8_t)pif,
+				   .dual = !addr,
+				   .addr = addr ? env_addr(addr) : inany_any6,
+				   .first = port,
+				   .last = port,
+				   .to = to };
 }
 
 /* Complete the group of packets that lies in packets[] */
 static void input(const struct udp_env_send *s, unsigned n)
 {
-	struct packet_group g = { .dst = udp_env_addr(s->dst),
+	struct packet_group g = { .dst = env_addr(s->dst),
 				  .sport = s->sport,
 				  .dport = s->dport,
 				  .proto = IPPROTO_UDP,
@@ -266,9 +239,7 @@ static void input(const struct udp_env_send *s, unsigned n)
 				  .last = &packets[n - 1] };
 	unsigned i;
 
-	g.src = udp_env_addr(s->src             ? s->src
-			     : inany_v4(&g.dst) ? GUEST4
-						: GUEST6);
+	g.src = env_addr(s->src ? s->src : inany_v4(&g.dst) ? GUEST4 : GUEST6);
 	for (i = 0; i < n; i++) {
 		packets[i].l4 = iov_tail_init(&piovs[i], 1, 0);
 		packets[i].next = i + 1 < n ? &packets[i + 1] : NULL;
@@ -287,12 +258,12 @@ void udp_env_guest_raw(const struct udp_env_send *s, const void *l4, size_t len)
 void udp_env_guest_sends(const struct udp_env_send *s, const void *payload,
 			 size_t len)
 {
-	union inany_addr dst = udp_env_addr(s->dst), src;
+	union inany_addr dst = env_addr(s->dst), src;
 	struct l3_spec l3 = { .src = &src, .dst = &dst, .proto = IPPROTO_UDP };
 	unsigned i, n = s->n ? s->n : 1;
 	uint8_t *p = pbytes;
 
-	src = udp_env_addr(s->src ? s->src : inany_v4(&dst) ? GUEST4 : GUEST6);
+	src = env_addr(s->src ? s->src : inany_v4(&dst) ? GUEST4 : GUEST6);
 	memset(packets, 0, sizeof(packets));
 	for (i = 0; i < n; i++) {
 		size_t l = s->last && i + 1 == n ? s->last : len;
@@ -354,7 +325,7 @@ ssize_t udp_env_recv(int fd, void *buf, size_t len, union inany_addr *from,
 void udp_env_send_to(int fd, const char *addr, in_port_t port, const void *buf,
 		     size_t len)
 {
-	const union inany_addr a = udp_env_addr(addr);
+	const union inany_addr a = env_addr(addr);
 	union sockaddr_any sa;
 	socklen_t salen = sockaddr_from_inany(&sa, &a, port, 1);
 

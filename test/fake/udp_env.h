@@ -12,22 +12,13 @@
 #include "loop.h"
 #include "netns.h"
 #include "tap.h"
+#include "test/fake/env.h"
 #include "test/fake/tap_mem.h"
 #include "udp.h"
 
-/* Of the host, all on its loopback device: itself, and others to talk to */
-#define HOST4  "192.0.2.1"
-#define PEER4  "198.51.100.1"
+/* More of the host's addresses, on its loopback device like the others */
 #define PEER4B "198.51.100.2"
-#define HOST6  "2001:db8::1"
-#define PEER6  "2001:db8:1::1"
 #define PEER6B "2001:db8:1::2"
-
-/* Of the guest */
-#define GUEST4 "203.0.113.2"
-#define GW4    "203.0.113.1"
-#define GUEST6 "2001:db8:2::2"
-#define GW6    "fe80::1"
 
 #define ENV_FLOWS 64
 
@@ -77,11 +68,6 @@ int udp_env_reset(void **state);
  * that has the real ones as well must not be asked for them.
  */
 int udp_env_netns_call(struct netns *ns, int (*fn)(void *arg), void *arg);
-
-/**
- * udp_env_addr() - Address from text
- */
-union inany_addr udp_env_addr(const char *text);
 
 /**
  * udp_env_socket() - A socket of the host

@@ -60,7 +60,7 @@ static size_t report_take(void *dst, size_t n)
 /* The name of a message. Return: its length */
 static socklen_t report_name(uint8_t kind, union sockaddr_any *sa)
 {
-	union inany_addr a = udp_env_addr(kind ? PEER6 : PEER4);
+	union inany_addr a = env_addr(kind ? PEER6 : PEER4);
 
 	switch (kind & 3) {
 	case 0:

@@ -57,8 +57,8 @@ static struct udp_flow *guest_flow(const char *src, const char *dst)
 	const struct udp_env_send s = {
 		.src = src, .dst = dst, .sport = SPORT, .dport = REPORT_DPORT
 	};
-	const struct flowside side = { .eaddr = udp_env_addr(src),
-				       .oaddr = udp_env_addr(dst),
+	const struct flowside side = { .eaddr = env_addr(src),
+				       .oaddr = env_addr(dst),
 				       .eport = SPORT,
 				       .oport = REPORT_DPORT };
 	struct flow *f;

@@ -133,7 +133,7 @@ static void not_connected_yet(const char *peer, const char *evil)
 {
 	int fd = udp_env_socket(peer, 4000), other = udp_env_socket(evil, 4000),
 	    sock;
-	const union inany_addr a = udp_env_addr(peer), e = udp_env_addr(evil);
+	const union inany_addr a = env_addr(peer), e = env_addr(evil);
 	struct udp_env_dgram d;
 
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = peer,
@@ -344,7 +344,7 @@ static void test_gso_refused(void **state)
 	int fd = udp_env_socket(PEER4, 4000);
 
 	(void)state;
-	assert_int_equal(system("ip link set lo mtu 1500"), 0);
+	env_run("ip link set lo mtu 1500");
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 						    .sport = 5000,
 						    .dport = 4000,
@@ -353,7 +353,7 @@ static void test_gso_refused(void **state)
 			    big, 2000);
 	expect_run(fd, 20, 2000, 5);
 	assert_int_equal(udp_env.udp.stats.send_failed, 0);
-	assert_int_equal(system("ip link set lo mtu 65536"), 0);
+	env_run("ip link set lo mtu 65536");
 	udp_env_close(fd);
 }
 
@@ -449,11 +449,12 @@ static void test_multicast6(void **state)
 	in_port_t port;
 
 	(void)state;
-	assert_int_equal(system("ip link add v0 type veth peer v1 && "
-				"ip addr add 2001:db8:3::1/64 dev v0 nodad && "
-				"ip link set v1 up && ip link set v0 up"),
-			 0);
-	m.ipv6mr_interface = udp_env.opts.v6.scope = if_nametoindex("v0");
+	env_run("ip link add m0 type veth peer m1 && "
+		"ip addr add 2001:db8:3::1/64 dev m0 nodad && "
+		"ip link set m1 up && ip link set m0 up");
+	/* The kernel takes its time to see that a link is up */
+	env_until("ip -6 route show table local | grep -q '^multicast.* m0 '");
+	m.ipv6mr_interface = udp_env.opts.v6.scope = if_nametoindex("m0");
 	inet_pton(AF_INET6, "ff02::db8:0:1", &m.ipv6mr_multiaddr);
 	assert_int_equal(
 		setsockopt(fd, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m, sizeof(m)),
@@ -470,7 +471,7 @@ static void test_multicast6(void **state)
 	assert_int_equal(d.dport, 5000);
 	udp_env_close(fd);
 	udp_env_close(peer);
-	assert_int_equal(system("ip link del v0"), 0);
+	env_run("ip link del m0");
 }
 
 /* Broadcast: allowed, and our own does not come back to the guest */
@@ -510,16 +511,14 @@ static void broadcast(const char *dst)
 static void test_broadcast(void **state)
 {
 	(void)state;
-	assert_int_equal(system("ip link add v0 type veth peer v1 && "
-				"ip addr add 192.0.2.65/27 broadcast + dev "
-				"v0 && ip link set v1 up && "
-				"ip link set v0 up && "
-				"ip route add default dev v0"),
-			 0);
+	env_run("ip link add v0 type veth peer v1 && "
+		"ip addr add 192.0.2.65/27 broadcast + dev v0 && "
+		"ip link set v1 up && ip link set v0 up && "
+		"ip route add default dev v0");
 	broadcast("192.0.2.95");
 	assert_int_equal(udp_env_reset(NULL), 0);
 	broadcast("255.255.255.255");
-	assert_int_equal(system("ip link del v0"), 0);
+	env_run("ip link del v0");
 }
 
 /* Malformed: counted, dropped, no flow begun */

@@ -74,7 +74,7 @@ static void cmsg_error(bool v6, const char *by, uint8_t n)
 			.ee_code = v6 ? ICMP6_DST_UNREACH_NOPORT
 				      : ICMP_PORT_UNREACH },
 	};
-	union inany_addr a = udp_env_addr(by);
+	union inany_addr a = env_addr(by);
 
 	sockaddr_from_inany(&e.sa, &a, 0, 0);
 	cmsg(v6, &e, n < sizeof(e) ? n : sizeof(e));
@@ -87,8 +87,8 @@ static unsigned feed(bool v6)
 					.dst = v6 ? PEER6 : PEER4,
 					.sport = SPORT,
 					.dport = REPORT_DPORT };
-	const struct flowside side = { .eaddr = udp_env_addr(s.src),
-				       .oaddr = udp_env_addr(s.dst),
+	const struct flowside side = { .eaddr = env_addr(s.src),
+				       .oaddr = env_addr(s.dst),
 				       .eport = SPORT,
 				       .oport = REPORT_DPORT };
 	const uint8_t where = v6;

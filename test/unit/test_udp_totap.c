@@ -326,9 +326,8 @@ static void test_no_route(void **state)
 static void router_says(const char *router, uint8_t type, uint8_t code,
 			uint32_t rest)
 {
-	const union inany_addr r = udp_env_addr(router),
-			       h = udp_env_addr(HOST4);
-	const union inany_addr p = udp_env_addr(PEER4);
+	const union inany_addr r = env_addr(router), h = env_addr(HOST4);
+	const union inany_addr p = env_addr(PEER4);
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	struct {
 		uint8_t type, code;
@@ -368,7 +367,7 @@ static void test_router(void **state)
 	int fd = udp_env_socket(PEER4, 4000);
 
 	(void)state;
-	udp_env.opts.v4.outbound = udp_env_addr(HOST4);
+	udp_env.opts.v4.outbound = env_addr(HOST4);
 	udp_env_guest_sends(&(struct udp_env_send){ .dst = PEER4,
 						    .sport = 5000,
 						    .dport = 4000 },
