@@ -256,6 +256,7 @@ class Bridged:
             self.ns.batch("addr add %s/%d dev eth0 %s\n"
                           "route replace default via %s dev eth0\n" %
                           (fam.host, fam.plen, flags, fam.gw))
+        self.ns.wait_ipv6("eth0")
         # passt sends to the addresses it knows, so let it see us
         for fam in self._families if look else ():
             self.ns.run("ping", "-n", "-c", "1", "-w", "10", fam.far)

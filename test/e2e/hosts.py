@@ -134,6 +134,7 @@ class World:
         self.world.batch(case.world)
         wait_for(lambda: self.host.ip("link show up").count("LOWER_UP") >=
                  3 + case.tun, "carrier of all links")
+        self.world.wait_ipv6("eth0", "eth1")
         lines = [line.strip() for line in case.commands.splitlines()]
         self.host.batch("\n".join(x for x in lines if x[:3] != "-6 "))
         self.host.run("ip", "-6", "-batch", "-", stdin=None, input="\n".join(

@@ -14,9 +14,11 @@ import re
 import socket
 import subprocess
 
-from procs import run_checked
+from procs import run_checked, wait_for
 
 CLONE_NEWNET = 0x40000000
+IFA_F_TENTATIVE = 0x40
+RTF_LOCAL = 0x80000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _serial = itertools.count()
@@ -82,6 +84,29 @@ class Netns:
         opts = ["-force"] if force else []
         return self.run("ip", *opts, "-batch", "-", input=text,
                         stdin=None).stdout
+
+    def wait_ipv6(self, *ifnames):
+        """Wait until interfaces that are up can be used: the kernel sees to
+        links and IPv6 addresses some time after it said it did, when it has
+        nothing else to do. Until then a link may drop what is sent, and what
+        comes for an address is for nobody."""
+        wait_for(lambda: self._has_ipv6(ifnames), "IPv6 on %s" % (ifnames,))
+
+    def _has_ipv6(self, ifnames):
+        with self.entered():
+            # address, index, prefix length, scope, flags, name
+            with open("/proc/thread-self/net/if_inet6",
+                      encoding="ascii") as f:
+                addrs = [line.split() for line in f]
+            # destination, prefix length, ..., flags, name
+            with open("/proc/thread-self/net/ipv6_route",
+                      encoding="ascii") as f:
+                routes = [line.split() for line in f]
+        local = {r[0] for r in routes if int(r[8], 16) & RTF_LOCAL}
+        linklocal = {a[5] for a in addrs if a[0].startswith("fe80")}
+        return linklocal >= set(ifnames) and all(
+            a[0] in local and not int(a[4], 16) & IFA_F_TENTATIVE
+            for a in addrs if a[5] in ifnames)
 
     def sysctl(self, **settings):
         """Set sysctls of this namespace; '__' in a name stands for '/'."""

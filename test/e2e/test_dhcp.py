@@ -259,6 +259,7 @@ def test_foreign_address(guest):
                "addr add 2001:db8:1::123/64 dev eth0 nodad\n"
                "route add default via 192.0.2.1\n"
                "route replace default via fe80::1 dev eth0\n")
+    p.ns.wait_ipv6("eth0")
     for dest in ("198.51.100.1", "2001:db8:2::1"):
         p.run("ping", "-n", "-c", "1", "-W", "10", dest)
 

@@ -96,6 +96,9 @@ class Network:
             route add default via 192.0.2.1 dev eth0
             route add default via 2001:db8:1::1 dev eth0
             """)
+        self.host.wait_ipv6("eth0")
+        self.far.wait_ipv6("eth0", "eth1")
+        self.beyond.wait_ipv6("eth0")
 
     def port(self, n=1):
         """A port number no other test of this network uses (first of n)."""
