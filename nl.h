@@ -154,8 +154,9 @@ int nl_addr_best(struct nl_sock *nl, int ifi, sa_family_t af,
  * @addr:	Address
  * @prefix_len:	Bits
  *
- * No duplicate address detection, unlimited lifetime. An address already
- * there is fine. 127.0.0.0/8 and link-local get the scope they must have.
+ * No duplicate address detection, unlimited lifetime. Packets for it are taken
+ * when this returns, unless the kernel needs more than a second or two. An address
+ * already there is fine. 127.0.0.0/8 and link-local get the scope they must have.
  *
  * Return: 0, or -errno
  */

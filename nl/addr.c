@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nl/msg.h"
 
@@ -12,6 +13,10 @@
 
 /* What the target needs to know: the rest is state or about lifetimes */
 #define ADDR_KEEP IFA_F_NOPREFIXROUTE
+
+/* How long to wait until an address can be used, and how often to look */
+#define SETTLE_TRIES    10000
+#define SETTLE_PAUSE_US 100
 
 /* Collect addresses of a family; the kernel may ignore the family */
 static int addr_dump(struct nl_sock *nl, sa_family_t af, struct nl_dump *dump)
@@ -99,6 +104,32 @@ int nl_addr_best(struct nl_sock *nl, int ifi, sa_family_t af,
 	return rc ? rc : top ? 0 : -EADDRNOTAVAIL;
 }
 
+/* Wait for the kernel's route to a new IPv6 address: it comes from a work queue, as
+ * late as others hold the lock of all interfaces. Until then packets for it are
+ * dropped, and a socket connected to it keeps the way it found, out of the
+ * interface. @msg: room for what is asked
+ */
+static void addr_settle(struct nl_sock *nl, struct nl_msg *msg,
+			const union inany_addr *addr)
+{
+	static const struct rtmsg rtm = { .rtm_family = AF_INET6,
+					  .rtm_dst_len = 128 };
+	const struct nlmsghdr *reply;
+	const struct rtmsg *found;
+	unsigned tries = SETTLE_TRIES;
+	int rc;
+
+	do {
+		nl_msg_init(msg, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
+		nl_msg_put_addr(msg, RTA_DST, addr);
+		rc = nl_get(nl, msg, &reply);
+		found = rc ? NULL : nl_body(reply, sizeof(*found));
+		if (found ? found->rtm_type == RTN_LOCAL : rc != -ENETUNREACH)
+			return;
+		usleep(SETTLE_PAUSE_US);
+	} while (--tries);
+}
+
 /* Add an address, fine if it is there */
 static int addr_create(struct nl_sock *nl, int ifi, const struct nl_addr *addr)
 {
@@ -121,12 +152,12 @@ static int addr_create(struct nl_sock *nl, int ifi, const struct nl_addr *addr)
 	    inany_equals(&addr->addr, &addr->peer)) {
 		union inany_addr brd = addr->addr;
 
-		brd.v4.a4.s_addr |= htonl(
-			(uint32_t)((UINT64_C(1) << (32 - addr->prefix_len)) -
-				   1));
+		brd.v4.a4.s_addr |= htonl(UINT32_MAX >> addr->prefix_len);
 		nl_msg_put_addr(&msg, IFA_BROADCAST, &brd);
 	}
 	rc = nl_request(nl, &msg);
+	if (!rc && !inany_v4(&addr->addr))
+		addr_settle(nl, &msg, &addr->addr);
 	return rc == -EEXIST ? 0 : rc;
 }
 
