@@ -14,6 +14,7 @@ import pytest
 
 from procs import as_user, pidfd_wait
 from topology import V4, V6
+from xfer import Task
 
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 FLAGS = {"-t": TCP, "-u": UDP, "-T": TCP, "-U": UDP}
@@ -225,12 +226,21 @@ def test_nothing_to_be_had(net, run):
         net.host.sysctl(ipv4__ip_local_port_range="32768 60999")
 
 
+def leave(pidfd):
+    """Have a process end. Return: seconds it took."""
+    begin = time.monotonic()
+    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    assert pidfd_wait(pidfd, 20)
+    return time.monotonic() - begin
+
+
 @pytest.mark.slow
 def test_restart_all(net, bindir, procs, tmp, small):
-    """A successor waits for all the ports of its predecessor."""
+    """A successor waits for all the ports of its predecessor: for two seconds,
+    so if that one takes longer to leave, on a busy machine, it is none."""
     pidfile = os.path.join(tmp, "pid")
-    last = None
-    for _ in range(5):
+    last, left, waited = None, None, 0
+    for _ in range(20):
         argv = as_user([os.path.join(bindir, "passt"), "-s",
                         os.path.join(tmp, "sock"), "-t", "all", "-u", "all",
                         "-P", pidfile], "user")
@@ -238,14 +248,19 @@ def test_restart_all(net, bindir, procs, tmp, small):
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              check=False)
         assert res.returncode == 0, res.stdout
-        if last:
-            assert pidfd_wait(last, 10)
-        assert " in use" not in res.stdout
+        in_time = not left or left.result() < 1.5
         with open(pidfile, encoding="ascii") as f:
             last = procs.adopt(int(f.read()))
-        assert listening(net, TCP) == small
-        assert listening(net, UDP) == small
-        signal.pidfd_send_signal(last, signal.SIGTERM)
+        if in_time:
+            assert " in use" not in res.stdout
+            assert listening(net, TCP) == small
+            assert listening(net, UDP) == small
+        waited += bool(left and in_time)
+        left = Task(leave, last)
+        if waited == 4:
+            break
+    assert waited == 4
+    left.result()
 
 
 @pytest.mark.parametrize("flag", ["-t", "-u"])
