@@ -180,22 +180,22 @@ def traceroute(c, fam):
     assert fam.gw in hops and fam.beyond in hops, hops
 
 
+def publish(c, fam, proto, talk):
+    """A port of the host, asked from far. Return: what talk does"""
+    port = c.net.port()
+    ns = c.open(**{proto: port})
+    c.address(fam)
+    return talk(c.net.far, ns, fam, fam.host, fam.any, port, source=fam.far)
+
+
 def publish_tcp(c, fam):
     """TCP port published"""
-    port = c.net.port()
-    ns = c.open(tcp=port)
-    c.address(fam)
-    return exchange(c.net.far, ns, fam, fam.host, fam.any, port,
-                    source=fam.far)
+    return publish(c, fam, "tcp", exchange)
 
 
 def publish_udp(c, fam):
     """UDP port published"""
-    port = c.net.port()
-    ns = c.open(udp=port)
-    c.address(fam)
-    return datagrams(c.net.far, ns, fam, fam.host, fam.any, port,
-                     source=fam.far)
+    return publish(c, fam, "udp", datagrams)
 
 
 def source_kept(c, fam):

@@ -17,7 +17,7 @@ from figures import figure, form
 from path import RESET, PasstIn, PasstOut, SpliceIn, SpliceOut, TapIn, TapOut
 from procs import children, wait_for
 from topology import FAMILIES, V4, V6
-from xfer import Task, recv_bulk, send_bulk
+from xfer import Task, bulk_both_ways, send_bulk
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 
@@ -81,14 +81,9 @@ def test_no_memory(kind, fam, net, start, procs, load, failing, seed):
     s = Service(procs, load, net, path.daemon)
     client, server = path.pair()
     os.kill(path.daemon.pid, signal.SIGRTMIN)
-    began = time.monotonic()
     nbytes = form(4, 64) * MIB
     with client, server:
-        tasks = [Task(send_bulk, c, nbytes) for c in (client, server)]
-        got = [Task(recv_bulk, c, nbytes) for c in (server, client)]
-        for t, g in zip(tasks, got):
-            assert g.result(form(60, 300)) == (t.result(60), nbytes)
-    took = time.monotonic() - began
+        took = bulk_both_ways(client, server, nbytes, form(60, 300))
     crowd, opened = s.crowd("tcp", fam, 200)
     answer = crowd.round()
     udp, _ = s.crowd("udp", fam, 200)
@@ -148,10 +143,7 @@ def test_no_pipe(kind, fam, net, start, failing, seed):
     os.kill(daemon.pid, signal.SIGRTMIN)
     nbytes = form(16, 256) * MIB
     with client, server:
-        tasks = [Task(send_bulk, c, nbytes) for c in (client, server)]
-        got = [Task(recv_bulk, c, nbytes) for c in (server, client)]
-        for t, g in zip(tasks, got):
-            assert g.result(form(60, 300)) == (t.result(60), nbytes)
+        bulk_both_ways(client, server, nbytes, form(60, 300))
     with path.listen() as listener:
         listener.settimeout(2)
         good = sum(ping_pong(path, listener) for _ in range(form(20, 100)))

@@ -12,7 +12,8 @@ import pytest
 
 from path import PATHS, RESET
 from procs import wait_for
-from xfer import Echo, Task, recv_bulk, recv_exact, send_bulk
+from xfer import (Echo, Task, bulk_both_ways, recv_bulk, recv_exact,
+                  send_bulk)
 
 MIB = 1 << 20
 
@@ -46,10 +47,7 @@ def test_bulk_duplex(path):
     """16 MiB both ways at once."""
     client, server = path.pair()
     with client, server:
-        tasks = [Task(recv_bulk, s, 16 * MIB) for s in (server, client)]
-        sends = [Task(send_bulk, s, 16 * MIB) for s in (client, server)]
-        for task, send in zip(tasks, sends):
-            assert task.result() == (send.result(), 16 * MIB)
+        bulk_both_ways(client, server, 16 * MIB)
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])

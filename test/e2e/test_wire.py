@@ -16,7 +16,7 @@ from crowd import STATS, Service, quick_udp
 from figures import figure, form
 from netns import NamedNetns
 from topology import FAMILIES, V4, V6
-from xfer import Task, recv_bulk, send_bulk
+from xfer import Task, bulk_both_ways
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wire")]
 
@@ -126,15 +126,8 @@ def both_ways(client_ns, server_ns, fam, port, nbytes, meanwhile=None):
     server = listener.accept()[0]
     server.settimeout(60)
     client.settimeout(60)
-    began = time.monotonic()
     with listener, client, server:
-        sent = [Task(send_bulk, s, nbytes) for s in (client, server)]
-        got = [Task(recv_bulk, s, nbytes) for s in (server, client)]
-        if meanwhile:
-            meanwhile()
-        for t, g in zip(sent, got):
-            assert g.result(form(60, 600)) == (t.result(60), nbytes)
-    return time.monotonic() - began
+        return bulk_both_ways(client, server, nbytes, form(60, 600), meanwhile)
 
 
 def datagrams(client_ns, server_ns, fam, port, n):

@@ -6,6 +6,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 
 CHUNK = 1 << 18
 
@@ -71,6 +72,19 @@ def recv_bulk(s, nbytes=None):
         digest.update(data)
         got += len(data)
     return digest.hexdigest(), got
+
+
+def bulk_both_ways(a, b, nbytes, seconds=120, meanwhile=None):
+    """So many bytes from each end of a connection to the other, at once: all
+    must come within so many seconds. Return: seconds it took."""
+    began = time.monotonic()
+    sent = [Task(send_bulk, s, nbytes) for s in (a, b)]
+    got = [Task(recv_bulk, s, nbytes) for s in (b, a)]
+    if meanwhile:
+        meanwhile()
+    for s, g in zip(sent, got):
+        assert g.result(seconds) == (s.result(60), nbytes)
+    return time.monotonic() - began
 
 
 class Echo:
