@@ -261,8 +261,8 @@ check:
 	$(MAKE) --no-print-directory fuzz
 	UNIT_DIR=$(O)/test/unit COVER_DIR=$(COVERED) \
 		KILL_DIRS="$(KILLERS:%=build/%-kill)" test/run all
-# Load and faults, for as long and with as much as is worth waiting for: about
-# an hour
+# Load and faults, for as long and with as much as is worth waiting for: half an
+# hour
 check-long:
 	test/install-tools
 	$(MAKE) --no-print-directory all
