@@ -7,7 +7,7 @@
 NAME: contestants, default all that are there, and rows. Each row is a function that
 raises, or returns a figure, for a contestant and a family; "no" is whatever
 else happened, -v tells what. README.md has the table of such a run, and
-test_features.py compares the cells of ours with what is there.
+test_readme.py compares the cells of ours with what is there.
 """
 
 import errno
@@ -441,6 +441,9 @@ def table(contestants, rows, bridge, note=lambda text: None):
 
 def main(args):
     """Print the table."""
+    if "-h" in args or "--help" in args:
+        print(__doc__)
+        return
     verbose = "-v" in args
     rows = [row for row in ROWS if row[0].__name__ in args] or ROWS
     only = [a for a in args if a != "-v" and
@@ -451,6 +454,10 @@ def main(args):
     contestants = []
     try:
         contestants = everybody(Procs(), net, daemon.install(tmp), only)
+        missing = set(only) - {c.name for c in contestants}
+        if missing:
+            sys.exit("neither a row nor a contestant that is there: %s" %
+                     ", ".join(sorted(missing)))
         for c in contestants:
             print("%s: %s" % (c.name, c.version), file=sys.stderr)
         for line in table(contestants, rows, compiled_bridge(tmp),
