@@ -71,14 +71,6 @@ int fwd_init(struct fwd *fwd, const struct fwd_opts *opts,
 	return 0;
 }
 
-/* Between two looks at ports in use */
-static void in_use_pause(void)
-{
-	const struct timespec pause = { .tv_nsec = IN_USE_RETRY_MS * 1000000 };
-
-	nanosleep(&pause, NULL);
-}
-
 /* One port, waiting for it a while if it is in use. See fwd_listener_open() */
 static int listen_port(const struct run *r, const struct fwd_rule *rule,
 		       in_port_t port)
@@ -89,7 +81,7 @@ static int listen_port(const struct run *r, const struct fwd_rule *rule,
 		rc = fwd_listener_open(r->fwd, rule, port);
 		if (rc != -EADDRINUSE || now_ms() >= r->deadline)
 			return rc;
-		in_use_pause();
+		usleep(IN_USE_RETRY_MS * 1000);
 	}
 }
 
@@ -198,7 +190,7 @@ static void listen_weak_rule(struct run *r, const struct fwd_rule *rule)
 	       now_ms() < r->deadline) {
 		before = t->in_use;
 		t->in_use = others;
-		in_use_pause();
+		usleep(IN_USE_RETRY_MS * 1000);
 		try_ports(r, rule, &ports);
 	}
 }

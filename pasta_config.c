@@ -14,7 +14,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "guest.h"
 #include "netns.h"
@@ -104,9 +104,6 @@ int pasta_tap(struct pasta *p, char *ifname, bool *vnet_hdr)
 	/* A namespace of ours ends with the device in it: no need to wait */
 	struct tun_args a = { ifname, vnet_hdr, p->opts->spawn,
 			      p->opts->config_net, &p->nl };
-	const struct timespec pause = {
-		.tv_nsec = TAP_BUSY_RETRY_MS * 1000000,
-	};
 	unsigned ms;
 	int fd;
 
@@ -116,7 +113,7 @@ int pasta_tap(struct pasta *p, char *ifname, bool *vnet_hdr)
 		fd = netns_call(p->netns, open_tun, &a);
 		if (fd != -EBUSY || ms >= TAP_BUSY_WAIT_MS)
 			break;
-		nanosleep(&pause, NULL);
+		usleep(TAP_BUSY_RETRY_MS * 1000);
 	}
 	if (fd < 0)
 		err("Couldn't create tap device %s in the namespace: %s%s",

@@ -30,7 +30,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -427,9 +426,6 @@ static int stream_bind(int fd, const char *path)
 /* Bind to the path given, or the first free one of those probed */
 static int stream_bind_any(int fd, const char *path)
 {
-	const struct timespec pause = {
-		.tv_nsec = STREAM_USED_RETRY_MS * 1000000,
-	};
 	char probe[sizeof(STREAM_PATH_PROBE) + 8];
 	unsigned i, ms;
 	int rc;
@@ -439,7 +435,7 @@ static int stream_bind_any(int fd, const char *path)
 			rc = stream_bind(fd, path);
 			if (rc != -EADDRINUSE || ms >= STREAM_USED_WAIT_MS)
 				break;
-			nanosleep(&pause, NULL);
+			usleep(STREAM_USED_RETRY_MS * 1000);
 		}
 		if (rc)
 			err("Cannot listen on UNIX socket %s: %s%s", path,
