@@ -90,6 +90,19 @@ def test_syn_flood(service, name, fam, target):
     assert took < 60
 
 
+def come_and_go(s, kind, fam, n, *port):
+    """A crowd of n opens, asks twice, all are answered; they leave, and nothing
+    is kept of them. Return: what opening and both rounds told"""
+    crowd, opened = s.crowd(kind, fam, n, *port)
+    rounds = crowd.round(), crowd.round()
+    for r in rounds:
+        assert (r["done"], r["wrong"]) == (n, 0), (opened, r)
+    assert s.usage.fds() >= n
+    crowd.close()
+    s.usage.back(30)
+    return opened, *rounds
+
+
 @each()
 @pytest.mark.long
 def test_connections(service, name, fam):
@@ -97,14 +110,8 @@ def test_connections(service, name, fam):
     s = service(name)
     rss = []
     for port in (s.port, s.serve()):
-        crowd, opened = s.crowd("tcp", fam, CONNS, port)
+        opened, first, second = come_and_go(s, "tcp", fam, CONNS, port)
         assert (opened["done"], opened["failed"]) == (CONNS, 0), opened
-        first, second = crowd.round(), crowd.round()
-        for r in (first, second):
-            assert (r["done"], r["wrong"]) == (CONNS, 0), r
-        assert s.usage.fds() >= CONNS
-        crowd.close()
-        s.usage.back(30)
         rss.append(s.usage.rss())
     s.check()
     figure("connections, %s, %r" % (s.name, fam),
@@ -122,13 +129,7 @@ def test_udp_flows(service, name, fam):
     s = service(name)
     rss = []
     for _ in range(2):
-        crowd, _ = s.crowd("udp", fam, FLOWS)
-        first, second = crowd.round(), crowd.round()
-        for r in (first, second):
-            assert (r["done"], r["wrong"]) == (FLOWS, 0), r
-        assert s.usage.fds() >= FLOWS
-        crowd.close()
-        s.usage.back(30)
+        _, first, second = come_and_go(s, "udp", fam, FLOWS)
         rss.append(s.usage.rss())
     s.check()
     figure("udp flows, %s, %r" % (s.name, fam),
