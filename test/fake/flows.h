@@ -8,16 +8,16 @@
 /**
  * flows_close() - Close every flow
  * @t:		Table, all of them of one kind
- * @close:	What closes one of these, called with the context of its kind
+ * @end:	What closes one of these, called with the context of its kind
  */
 static inline void flows_close(const struct flow_table *t,
-			       void (*close)(void *ctx, struct flow *f))
+			       void (*end)(void *ctx, struct flow *f))
 {
 	const struct flow *f;
 	uint32_t idx = 0;
 
 	while ((f = flow_next(t, &idx, t->max)))
-		close(t->ops[f->type].ctx, (struct flow *)(uintptr_t)f);
+		end(t->ops[f->type].ctx, (struct flow *)(uintptr_t)f);
 }
 
 #endif /* FAKE_FLOWS_H */
