@@ -21,11 +21,15 @@
  * before is still passed on, then the other side is reset, too. What was meant
  * for it is dropped.
  *
- * Sockets are watched once, edge-triggered, both ways: an event only notes what
- * it says, splice_run() pumps both directions as far as they go, and
+ * Sockets are watched edge-triggered, both ways: an event only notes what it
+ * says, splice_run() pumps both directions as far as they go, and
  * splice_settle() does what is due in the state reached. Hence no wake-up can
  * get lost between them: a direction at rest is either not readable with its
  * pipe empty, or blocked, or it is deferred or has a timer armed.
+ *
+ * While a direction is blocked, what arrives at its source is no news, but each
+ * segment is an event. So with the first one the source is watched for
+ * everything but that (muted), until the direction is at rest otherwise.
  */
 
 #include "tcp/splice.h"
@@ -75,6 +79,7 @@
 
 #define SPLICE_EVENTS \
 	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | (uint32_t)EPOLLET)
+#define SPLICE_MUTED ((uint32_t)(EPOLLOUT | EPOLLRDHUP) | (uint32_t)EPOLLET)
 #define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
 
 /* A pipe; @slots 0: none */
@@ -87,6 +92,7 @@ struct pipe {
 /**
  * struct splice_dir - One direction, see the theory above
  * @hup:	Its end was announced: read until it comes
+ * @muted:	The source is not watched for input
  * @urgent:	There is urgent data, which splice(2) stops at for ever
  * @bytes:	Counter of those that arrived
  */
@@ -94,7 +100,7 @@ struct splice_dir {
 	struct pipe pipe;
 	uint32_t queued;
 	bool readable, blocked, eof, shut;
-	bool hup, urgent;
+	bool hup, muted, urgent;
 	uint64_t *bytes;
 };
 
@@ -385,6 +391,28 @@ static void splice_settle(struct tcp *tcp, struct tcp_splice *c)
 		splice_end(tcp, c, false);
 }
 
+static union epoll_ref splice_ref(const struct tcp *tcp,
+				  const struct tcp_splice *c, unsigned s)
+{
+	return (union epoll_ref){ .type = EPOLL_TCP_SPLICE,
+				  .side = (uint8_t)s,
+				  .pad = c->gen,
+				  .id = flow_idx(tcp->flows, &c->f) };
+}
+
+/* Watch a source for input, or not. Return: 0, or -errno */
+static int splice_mute(struct tcp *tcp, struct tcp_splice *c, unsigned s,
+		       bool mute)
+{
+	int rc = loop_mod(tcp->loop, c->fd[s],
+			  mute ? SPLICE_MUTED : SPLICE_EVENTS,
+			  splice_ref(tcp, c, s));
+
+	if (!rc)
+		c->dir[s].muted = mute;
+	return rc;
+}
+
 /* Pump both ways, settle; @c may be gone afterwards */
 static void splice_run(struct tcp *tcp, struct tcp_splice *c)
 {
@@ -402,6 +430,8 @@ static void splice_run(struct tcp *tcp, struct tcp_splice *c)
 	}
 
 	for (s = 0; s < 2; s++) {
+		if (c->dir[s].muted && !c->dir[s].blocked && !rc[s])
+			rc[s] = splice_mute(tcp, c, s, false);
 		if (rc[s] == -EBUSY) {
 			flow_defer(tcp->flows, &c->f);
 		} else if (rc[s]) {
@@ -466,15 +496,11 @@ static int open_target(struct tcp *tcp, struct tcp_splice *c, enum pif to,
 	return fd;
 }
 
-/* Watch a socket, once and for all. Return: 0, or -errno */
+/* Begin to watch a socket. Return: 0, or -errno */
 static int watch(struct tcp *tcp, struct tcp_splice *c, unsigned s)
 {
-	union epoll_ref ref = { .type = EPOLL_TCP_SPLICE,
-				.side = (uint8_t)s,
-				.pad = c->gen,
-				.id = flow_idx(tcp->flows, &c->f) };
-
-	return loop_add(tcp->loop, c->fd[s], SPLICE_EVENTS, ref);
+	return loop_add(tcp->loop, c->fd[s], SPLICE_EVENTS,
+			splice_ref(tcp, c, s));
 }
 
 /* Nobody listens at the target: who asked for localhost by IPv6 would go on to
@@ -528,6 +554,8 @@ void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events)
 		d->readable = !d->eof;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		d->hup = true;
+	if (events & EPOLLIN && d->blocked && !d->muted)
+		splice_mute(tcp, c, s, true);
 	if (events & EPOLLPRI)
 		d->urgent = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))

@@ -74,6 +74,7 @@ struct k_sock {
 	bool shut, closed, our_rst;
 	bool nospace;         /* EPOLLOUT is wanted */
 	bool watched, queued; /* by epoll; an event waits */
+	bool muted;           /* not for input */
 	bool up;              /* the module was told that it is connected */
 	bool early;           /* reset before the other one was */
 	bool dead;            /* the program is gone */
@@ -169,7 +170,7 @@ static uint32_t mask(struct k_sock *s)
 {
 	uint32_t ev = 0;
 
-	if (s->arrived > s->taken || s->fin || s->rst)
+	if (!s->muted && (s->arrived > s->taken || s->fin || s->rst))
 		ev |= EPOLLIN;
 	if (s->fin || s->rst)
 		ev |= EPOLLRDHUP;
@@ -394,6 +395,17 @@ static int k_add(int fd, union epoll_ref ref)
 	return 0;
 }
 
+static int k_mod(int fd, uint32_t events)
+{
+	struct k_sock *s = sock_of(fd);
+
+	if (chance(1))
+		return -ENOMEM;
+	s->muted = !(events & EPOLLIN);
+	s->queued = true;
+	return 0;
+}
+
 /* The next socket made is the target of the last connection */
 static int k_target(void)
 {
@@ -428,6 +440,7 @@ static const struct fwd_map map;
 #define shutdown(fd, how)                  k_shutdown(fd)
 #define ioctl(fd, what, n)                 k_ioctl(fd, what, n)
 #define loop_add(loop, fd, events, ref)    k_add(fd, ref)
+#define loop_mod(loop, fd, events, ref)    ((void)(ref), k_mod(fd, events))
 #define fwd_socket(fwd, proto, side, x)    ((void)(side), k_target())
 #define netns_socket(ns, af)               k_target()
 #define sock_connect(fd, a, port, scope)   ((void)(scope), k_connect(fd))
@@ -469,7 +482,8 @@ static void prog_sends(struct k_sock *s, uint32_t n)
 	if (s->closed)
 		return; /* to nobody */
 	s->arrived += n;
-	wake(s);
+	if (!s->muted)
+		wake(s);
 }
 
 static void prog_reads(struct k_sock *s, uint32_t n)
