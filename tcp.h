@@ -56,6 +56,11 @@ struct tcp {
 	int spare_fd;     /* kept back to answer when descriptors run out */
 	uint32_t blocked; /* list of flows that wait for the tap */
 	struct flow_list opening;
+	/* Connections with much in flight: in the span of time that is, and in
+	 * the one before; see tcp_note_bulk() in tcp/conn.h
+	 */
+	unsigned bulk_now, bulk;
+	uint64_t bulk_span;
 	struct tcp_stats stats;
 };
 

@@ -30,6 +30,15 @@
  */
 #define TCP_INFLIGHT_MAX (2 * 1024 * 1024)
 
+/* Connections with much in flight to the guest have as much as each other: what all
+ * may have altogether by their number, but not less than a frame. They are those
+ * that sent so much at once, or had it in flight, in a span of time.
+ */
+#define TCP_SHARE_ALL    (16U << 20)
+#define TCP_SHARE_MIN    (64U << 10)
+#define TCP_BULK_BYTES   (60U << 10)
+#define TCP_BULK_SPAN_MS 16
+
 /* Without SO_PEEK_OFF, bytes in flight are copied again with each receive */
 #define TCP_INFLIGHT_NO_PEEK_OFF (256 * 1024)
 
@@ -202,6 +211,18 @@ bool tcp_settle(struct tcp *tcp, struct tcp_conn *c);
 void tcp_reset(struct tcp *tcp, struct tcp_conn *c);
 
 /* --- tcp/output.c: to the guest ---------------------------------------- */
+
+/**
+ * tcp_note_bulk() - Count a connection that has much in flight, once in a while
+ * @tcp:	TCP
+ * @c:		Connection; its @base changes afterwards
+ * @bytes:	Sent to the guest now, or in flight
+ *
+ * Those counted share what may be in flight altogether. Otherwise it would be
+ * their receive buffers that decide, which the kernel makes the larger the more
+ * goes through them.
+ */
+void tcp_note_bulk(struct tcp *tcp, const struct tcp_conn *c, uint32_t bytes);
 
 /**
  * tcp_output() - Send what the socket has and the guest's window allows

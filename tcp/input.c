@@ -313,6 +313,7 @@ static void tcp_new_ack(struct tcp *tcp, struct tcp_conn *c, struct tcp_rx *rx,
 		rx->fin_acked = true;
 		acked--;
 	}
+	tcp_note_bulk(tcp, c, tcp_inflight(c));
 	rx->acked += acked;
 	c->snd_una = ack;
 	if (SEQ_GT(ack, c->snd_nxt))

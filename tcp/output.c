@@ -393,6 +393,29 @@ static void tcp_output_fin(struct tcp *tcp, struct tcp_conn *c)
 	c->flags &= (uint16_t)~TCP_MORE;
 }
 
+void tcp_note_bulk(struct tcp *tcp, const struct tcp_conn *c, uint32_t bytes)
+{
+	uint64_t span = tcp->loop->now / TCP_BULK_SPAN_MS;
+
+	if (bytes < TCP_BULK_BYTES || c->base / TCP_BULK_SPAN_MS == span)
+		return;
+	if (span != tcp->bulk_span) {
+		tcp->bulk = span == tcp->bulk_span + 1 ? tcp->bulk_now : 0;
+		tcp->bulk_now = 0;
+		tcp->bulk_span = span;
+	}
+	tcp->bulk_now++;
+}
+
+/* What one of several connections may have in flight */
+static uint32_t tcp_share(const struct tcp *tcp)
+{
+	unsigned n = tcp->bulk_now > tcp->bulk ? tcp->bulk_now : tcp->bulk;
+	uint32_t share = TCP_SHARE_ALL / (n ? n : 1);
+
+	return share > TCP_SHARE_MIN ? share : TCP_SHARE_MIN;
+}
+
 /* Bytes the guest's window, and losses, leave room for */
 static uint32_t tcp_send_room(const struct tcp *tcp, const struct tcp_conn *c)
 {
@@ -400,6 +423,8 @@ static uint32_t tcp_send_room(const struct tcp *tcp, const struct tcp_conn *c)
 	uint32_t max = tcp->features->peek_off ? TCP_INFLIGHT_MAX
 					       : TCP_INFLIGHT_NO_PEEK_OFF;
 
+	if (max > tcp_share(tcp))
+		max = tcp_share(tcp);
 	if (wnd > max)
 		wnd = max;
 	if (c->cwnd < wnd) {
@@ -450,6 +475,7 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 			tcp_output_fin(tcp, c);
 			return;
 		}
+		tcp_note_bulk(tcp, c, (uint32_t)len);
 		if (!tcp_inflight(c))
 			tcp_flight_begins(tcp, c);
 		if (tcp->loop->now - c->heard < TCP_ACK_DELAY)
