@@ -193,14 +193,16 @@ static unsigned stream_reserve(struct tap *tap, unsigned want, size_t hdrlen,
 			       size_t len, struct batch *b)
 {
 	size_t stride = tap_stride(sizeof(struct stream_hdr), hdrlen, len);
-	size_t room;
+	size_t room = 0;
 
 	if (tap->fd < 0)
 		goto blocked;
 	if (stream.head + want * stride > STREAM_TX_LEN ||
 	    stream.n + want > STREAM_TX_FRAMES)
 		stream_flush(tap);
-	room = (STREAM_TX_LEN - stream.head) / stride;
+	/* Frames are aligned: the last one may end behind */
+	if (stream.head < STREAM_TX_LEN)
+		room = (STREAM_TX_LEN - stream.head) / stride;
 	if (room > STREAM_TX_FRAMES - stream.n)
 		room = STREAM_TX_FRAMES - stream.n;
 	if (want > room)

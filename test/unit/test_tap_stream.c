@@ -523,6 +523,43 @@ static void test_back_pressure(void **state)
 	assert_int_equal(ndown, 0);
 }
 
+/* Frames lent while the reader stalls, of all sizes, to the last byte there is: none
+ * lies beyond the arena, though each is aligned
+ */
+static void test_arena(void **state)
+{
+	const size_t arena = 1 << 20, line = 64;
+	unsigned round, i;
+
+	(void)state;
+	for (round = 0; round < 40; round++) {
+		const uint8_t *first = NULL;
+
+		join();
+		for (i = 0; i < 40000; i++) {
+			size_t max = i < 1000 ? 65000 : 1500, hdrlen, len;
+			const struct frame *f;
+			struct batch *b;
+
+			hdrlen = 42 + pkt_rnd(40);
+			len = pkt_rnd((uint32_t)max);
+			b = tap_reserve(&tap, 1, hdrlen, len);
+			if (!b)
+				continue;
+			f = &b->frame[0];
+			if (!first || f->hdr < first)
+				first = f->hdr;
+			assert_true((const uint8_t *)f->iov->iov_base + len <=
+				    first + arena + line);
+			memset(f->hdr, 0, hdrlen + len);
+			b->frame[0].len = hdrlen + len;
+			tap_submit(&tap, b, 1);
+		}
+		assert_null(tap_reserve(&tap, 1, 60, 65000));
+		leave();
+	}
+}
+
 /* Idle: not woken up for writing */
 static void test_idle(void **state)
 {
@@ -723,6 +760,7 @@ int main(void)
 		TEST(test_second_client),
 		TEST(test_no_descriptor),
 		TEST(test_back_pressure),
+		TEST(test_arena),
 		TEST(test_idle),
 		TEST(test_gone_while_full),
 		TEST(test_broken_pipe),
