@@ -272,7 +272,7 @@ def test_mixed(service, name):
                 crowd, opened = s.crowd(kind, fam, n)
                 answer = crowd.round()
                 crowd.close()
-                assert opened["done"] == answer["done"] == n, answer
+                assert opened["done"] == answer["done"] == n, (kind, fam, opened, answer)
             s.daemon.run("ping", "-n", "-c", "1", "-W", "10", fam.far)
         rounds += 1
         rss.append(s.usage.rss())

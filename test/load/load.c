@@ -202,6 +202,7 @@ static struct crowd {
 	int ep;
 	unsigned n, serial;
 	unsigned busy, next, done, failed, wrong, repeated;
+	int error; /* the last one */
 	double progress;
 	struct member *m;
 } crowd;
@@ -226,6 +227,7 @@ static void member_done(struct member *m, bool ok)
 		crowd.done++;
 		return;
 	}
+	crowd.error = errno;
 	crowd.failed++;
 	m->bad = true;
 }
@@ -333,6 +335,7 @@ static void crowd_do(const char *what, void (*begin)(unsigned), bool opening)
 	crowd.serial++;
 	crowd.busy = crowd.next = crowd.done = crowd.failed = crowd.wrong = 0;
 	crowd.repeated = 0;
+	crowd.error = 0;
 	crowd.progress = start;
 	while (crowd.done + crowd.failed < crowd.n &&
 	       now() - crowd.progress < GIVE_UP) {
@@ -351,9 +354,11 @@ static void crowd_do(const char *what, void (*begin)(unsigned), bool opening)
 			repeat();
 	}
 	printf("{\"what\": \"%s\", \"seconds\": %.3f, \"done\": %u, "
-	       "\"failed\": %u, \"wrong\": %u, \"repeated\": %u}\n",
+	       "\"failed\": %u, \"wrong\": %u, \"repeated\": %u, "
+	       "\"error\": \"%s\"}\n",
 	       what, now() - start, crowd.done, crowd.n - crowd.done,
-	       crowd.wrong, crowd.repeated);
+	       crowd.wrong, crowd.repeated,
+	       crowd.error ? strerror(crowd.error) : "");
 	fflush(stdout);
 }
 
