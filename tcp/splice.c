@@ -94,14 +94,12 @@ struct pipe {
  * @hup:	Its end was announced: read until it comes
  * @muted:	The source is not watched for input
  * @urgent:	There is urgent data, which splice(2) stops at for ever
- * @bytes:	Counter of those that arrived
  */
 struct splice_dir {
 	struct pipe pipe;
 	uint32_t queued;
 	bool readable, blocked, eof, shut;
 	bool hup, muted, urgent;
-	uint64_t *bytes;
 };
 
 /**
@@ -260,7 +258,7 @@ static int pump_in(struct tcp_splice *c, unsigned s)
 }
 
 /* Pipe to target socket. Return: 0, or -errno to be tried again */
-static int pump_out(struct tcp_splice *c, unsigned s)
+static int pump_out(struct tcp *tcp, struct tcp_splice *c, unsigned s)
 {
 	struct splice_dir *d = &c->dir[s];
 	ssize_t n;
@@ -268,7 +266,10 @@ static int pump_out(struct tcp_splice *c, unsigned s)
 	n = move(d->pipe.rd, c->fd[!s], d->queued);
 	if (n > 0) {
 		d->queued -= (uint32_t)n;
-		*d->bytes += (uint64_t)n;
+		if (c->f.pif[s] == PIF_HOST)
+			tcp->stats.splice_tx_bytes += (uint64_t)n;
+		else
+			tcp->stats.splice_rx_bytes += (uint64_t)n;
 	} else if (is_short(n)) {
 		return (int)n;
 	} else if (n == -EAGAIN) {
@@ -281,13 +282,14 @@ static int pump_out(struct tcp_splice *c, unsigned s)
 
 /**
  * splice_pump() - Carry bytes one way as far as they go
+ * @tcp:	TCP: counters
  * @c:		Connection
  * @s:		Side they come from
  *
  * Return: 0 if it is at rest, -EBUSY if there is more to do in the next turn,
  *	   or another -errno if there is no pipe, or no memory
  */
-static int splice_pump(struct tcp_splice *c, unsigned s)
+static int splice_pump(struct tcp *tcp, struct tcp_splice *c, unsigned s)
 {
 	struct splice_dir *d = &c->dir[s];
 	unsigned round;
@@ -303,7 +305,7 @@ static int splice_pump(struct tcp_splice *c, unsigned s)
 			if (rc)
 				return rc;
 		}
-		rc = d->queued ? pump_out(c, s) : 0;
+		rc = d->queued ? pump_out(tcp, c, s) : 0;
 		if (rc)
 			return rc;
 		if (!d->queued && !d->readable)
@@ -420,13 +422,13 @@ static void splice_run(struct tcp *tcp, struct tcp_splice *c)
 	unsigned s;
 
 	if (c->connected) {
-		rc[0] = splice_pump(c, 0);
-		rc[1] = splice_pump(c, 1);
+		rc[0] = splice_pump(tcp, c, 0);
+		rc[1] = splice_pump(tcp, c, 1);
 		/* The second may have found that the target of the other way
 		 * failed, which leaves that one something to read
 		 */
 		if (c->reset[0] && !rc[0])
-			rc[0] = splice_pump(c, 0);
+			rc[0] = splice_pump(tcp, c, 0);
 	}
 
 	for (s = 0; s < 2; s++) {
@@ -596,10 +598,6 @@ bool tcp_splice_new(struct tcp *tcp, int fd, enum pif from, enum pif to,
 	f->side[INISIDE] = *ini;
 	f->side[TGTSIDE] = *tgt;
 	c->gen = ++generation;
-	c->dir[from == PIF_HOST ? INISIDE : TGTSIDE].bytes =
-		&tcp->stats.splice_tx_bytes;
-	c->dir[from == PIF_HOST ? TGTSIDE : INISIDE].bytes =
-		&tcp->stats.splice_rx_bytes;
 
 	rc = open_target(tcp, c, to, tgt, false);
 	if (rc < 0) {

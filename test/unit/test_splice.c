@@ -121,12 +121,18 @@ static void test_other_target(void **state)
 		end_send(&e, 10);
 		tcp_splice_new(&tcp, fd, PIF_HOST, PIF_HOST, &ini, &tgt);
 		if (!i) {
-			srv = (struct end){ .fd = accept_soon(t), .stream = 2 };
+			srv = (struct end){ .fd = accept_soon(t),
+					    .stream = 2,
+					    .to_send = 20 };
+			end_send(&srv, 20); /* an answer */
+			end_fin(&srv);
 			end_fin(&e);
 			relay();
 			end_drain(&srv);
 			assert_int_equal(srv.got, 10);
 			assert_true(srv.eof);
+			end_drain(&e);
+			assert_int_equal(e.got, 20);
 			close(srv.fd);
 			relay();
 		} else {
