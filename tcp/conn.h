@@ -24,6 +24,11 @@
 #define TCP_OUR_WSCALE 9
 #define TCP_WINDOW_MAX ((uint32_t)65535 << TCP_OUR_WSCALE)
 
+/* Not more while several flows share the link: enough to keep it busy, as we
+ * acknowledge within a turn
+ */
+#define TCP_WINDOW_SHARED (1U << 20)
+
 /* Bytes in flight to the guest at most. The link is memory, so a large window is
  * not needed to fill it; and all of them lie in the socket's queue, which is
  * walked to get behind them, and should stay in the cache.

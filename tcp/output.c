@@ -22,8 +22,11 @@
 #include "tap.h"
 #include "tcp/conn.h"
 
-/* Receives for one connection before others have their turn */
-#define OUTPUT_ROUNDS 4
+/* Receives for one connection before others have their turn, if there are none now,
+ * and if there are
+ */
+#define OUTPUT_ROUNDS        4
+#define OUTPUT_ROUNDS_SHARED 1
 
 /* Where bytes already sent go when the kernel has no SO_PEEK_OFF */
 static uint8_t discard[TCP_INFLIGHT_NO_PEEK_OFF];
@@ -437,9 +440,10 @@ static uint32_t tcp_send_room(const struct tcp *tcp, const struct tcp_conn *c)
 
 void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 {
-	unsigned round;
+	unsigned rounds = tcp->tap->company ? OUTPUT_ROUNDS_SHARED
+					    : OUTPUT_ROUNDS;
 
-	for (round = 0; round < OUTPUT_ROUNDS; round++) {
+	for (; rounds; rounds--) {
 		size_t room = tcp_send_room(tcp, c);
 		ssize_t len;
 

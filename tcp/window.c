@@ -18,6 +18,9 @@
  * remember that we want to know: an edge-triggered EPOLLOUT alone need not come
  * after a complete send that filled the buffer.
  *
+ * While several flows share the link, a window is 1 MiB at most, whatever is free:
+ * what is inside it waits in the tap's queue, before the frames of others.
+ *
  * A guest that uses little of its window, as in request and response, does not
  * make us ask each time: while more than half of the last window is left, the
  * edge stays where it is.
@@ -79,12 +82,14 @@ void tcp_want_out(struct tcp *tcp, struct tcp_conn *c)
 }
 
 /* Move the right edge for a send buffer of @size of which @free is free */
-static void tcp_window_set(struct tcp_conn *c, uint32_t free, uint32_t size)
+static void tcp_window_set(const struct tcp *tcp, struct tcp_conn *c,
+			   uint32_t free, uint32_t size)
 {
+	uint32_t max = tcp->tap->company ? TCP_WINDOW_SHARED : TCP_WINDOW_MAX;
 	uint32_t wnd = free / 4 * (c->careful ? 2 : 3);
 
-	if (wnd > TCP_WINDOW_MAX)
-		wnd = TCP_WINDOW_MAX;
+	if (wnd > max)
+		wnd = max;
 	/* A sliver is not worth a segment (RFC 9293 3.8.6.2.2) */
 	if (wnd < c->mss && free < size / 3)
 		wnd = 0;
@@ -103,7 +108,7 @@ void tcp_window_update(struct tcp *tcp, struct tcp_conn *c, bool force)
 		return;
 	if (free < size / 3)
 		tcp_want_out(tcp, c);
-	tcp_window_set(c, free, size);
+	tcp_window_set(tcp, c, free, size);
 }
 
 void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c)
@@ -124,7 +129,7 @@ void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c)
 		free = size / 3;
 	}
 	c->flags &= (uint16_t)~TCP_WAIT_OUT;
-	tcp_window_set(c, free, size);
+	tcp_window_set(tcp, c, free, size);
 }
 
 uint16_t tcp_window_field(const struct tcp_conn *c, bool syn)
