@@ -41,7 +41,7 @@ AIMS = (
     ("syscalls-tcp-crr-passt*", {"value": 21}),
     ("syscalls-tcp-crr*", {"value": 24}),
     ("syscalls-udp-rr*", {"value": 6.2}),
-    ("fair-rr", {"limit": 1.5}),
+    ("fair-rr*", {"limit": 1.5}),
     ("fair-bulk*", {"value": 0.8}),
     ("cost-size", {"value": 1.3}),
     ("start-inner", {"limit": 3, "newest": 0.4}),

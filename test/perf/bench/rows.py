@@ -97,6 +97,19 @@ class Usage:
         return used
 
 
+def iperf_start(world, row, path, addr, secs):
+    """Server and client of iperf3, the client in the guest."""
+    base = ["iperf3", "-J", "-i", INTERVAL, "-p", path.port]
+    server = world.spawn([*base, "-s", "-1"], ns=path.server)
+    world.listening(server, path.port)
+    client = world.spawn([*base, "-c", addr, "-t", secs, "-C", "reno",
+                          "--connect-timeout", 3000,
+                          "-P", row["streams"] or 1, "-O", row["omit"] or 0,
+                          *(["-R"] if row["reverse"] else [])],
+                         ns=path.client)
+    return server, client
+
+
 def iperf(_tools, world, row, path):
     """Bulk TCP; value is what the receiver got, or how even it was."""
     addr = row["addr"] or (path.addr6 if row["v6"] else path.addr)
@@ -106,14 +119,7 @@ def iperf(_tools, world, row, path):
     if row["loss"]:
         world.wire.send_signal(signal.SIGUSR1)
     usage = Usage(world, path)
-    base = ["iperf3", "-J", "-i", INTERVAL, "-p", path.port]
-    server = world.spawn([*base, "-s", "-1"], ns=path.server)
-    world.listening(server, path.port)
-    client = world.spawn([*base, "-c", addr, "-t", secs, "-C", "reno",
-                          "--connect-timeout", 3000,
-                          "-P", row["streams"] or 1, "-O", row["omit"] or 0,
-                          *(["-R"] if row["reverse"] else [])],
-                         ns=path.client)
+    server, client = iperf_start(world, row, path, addr, secs)
     try:
         out = json.loads(world.finish(client, secs + 12, "iperf3"))
         if "error" in out:
@@ -281,30 +287,25 @@ def idle(_tools, _world, row, path):
 def fair_rr(tools, world, row, path):
     """Requests at a given rate beside one bulk flow; value is their p99."""
     port = world.next_port()
-    sink = world.spawn([tools["load"], "tcp_stall", path.port, RR_SECS + 1, 0],
-                       ns=path.server)
-    server = world.spawn([tools["load"], "many_serve", port, 1],
-                         ns=path.server)
-    bulk = None
+    procs = [world.spawn([tools["load"], "many_serve", port, 1],
+                         ns=path.server)]
     try:
-        world.ready(sink, "tcp_stall")
-        world.ready(server, "many_serve")
-        bulk = world.spawn([tools["load"], "tcp_blast", path.addr, path.port,
-                            RR_SECS + 1], ns=path.client)
+        world.ready(procs[0], "many_serve")
+        procs += iperf_start(world, row, path, path.addr, RR_SECS + 1)
         client = world.spawn([tools["load"], "tcp_crowd", path.addr, port,
                               RR_SECS, FAIR_RR, FAIR_PERIOD_MS],
                              ns=path.client)
         seen = json.loads(world.finish(client, RR_SECS + 20, "tcp_crowd"))
-        world.finish(bulk, RR_SECS + 10, "tcp_blast")
-        got = json.loads(world.finish(sink, 10, "tcp_stall"))["bytes"]
+        bulk = json.loads(world.finish(procs[-1], RR_SECS + 12, "iperf3"))
     finally:
-        for proc in (bulk, server, sink):
-            if proc:
-                world.end(proc)
-    if "error" in seen:
-        raise w.Failed(seen["error"])
+        for proc in procs:
+            world.end(proc)
+    for out in (seen, bulk):
+        if "error" in out:
+            raise w.Failed(out["error"])
     return {"value": seen["p99"], "p50_us": seen["p50"], "rate": seen["rate"],
-            "timeouts": seen["errors"], "gbps": got * 8 / 1e9 / (RR_SECS + 1)}
+            "timeouts": seen["errors"],
+            "gbps": bulk["end"]["sum_received"]["bits_per_second"] / 1e9}
 
 
 def binary(_tools, world, _row, path):
@@ -501,9 +502,11 @@ def latency_rows():
 
 def many_flow_rows():
     """What flows do to each other."""
-    yield Row("fair-rr", f"pasta, {FAIR_RR} request/response flows of "
-              f"{1000 // FAIR_PERIOD_MS}/s each beside 1 bulk flow, p99", "us",
-              "tap", fair_rr, better="less", rounds=3)
+    for way, reverse in (("", False), ("-in", True)):
+        yield Row(f"fair-rr{way}", f"pasta, {FAIR_RR} request/response flows "
+                  f"of {1000 // FAIR_PERIOD_MS}/s each beside 1 bulk flow "
+                  f"{'in' if reverse else 'out'}, p99", "us", "tap", fair_rr,
+                  better="less", rounds=3, options={"reverse": reverse})
     for way, reverse in (("", False), ("-in", True)):
         yield Row(f"fair-bulk{way}", f"pasta, {FAIR_BULK} TCP flows "
                   f"{'in' if reverse else 'out'} at a time, bytes of each: "
