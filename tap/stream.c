@@ -44,6 +44,13 @@
 #define STREAM_TX_FRAMES 4096
 #define STREAM_SEND_IOVS 512
 
+/* Left to short frames that come alone: TCP fills the arena as soon as there is
+ * room, answers of ARP, DHCP or ping would find none, and nobody sends them again
+ */
+#define STREAM_TX_SPARE        ((size_t)64 << 10)
+#define STREAM_TX_SPARE_FRAMES 512
+#define STREAM_TX_ALONE        2048
+
 /* Sockets probed without --socket: documented, callers rely on it */
 #define STREAM_PATH_PROBE "/tmp/passt_%u.socket"
 #define STREAM_PATH_MAX   64
@@ -193,18 +200,22 @@ static unsigned stream_reserve(struct tap *tap, unsigned want, size_t hdrlen,
 			       size_t len, struct batch *b)
 {
 	size_t stride = tap_stride(sizeof(struct stream_hdr), hdrlen, len);
-	size_t room = 0;
+	size_t end = STREAM_TX_LEN, room = 0;
+	unsigned most = STREAM_TX_FRAMES;
 
 	if (tap->fd < 0)
 		goto blocked;
-	if (stream.head + want * stride > STREAM_TX_LEN ||
-	    stream.n + want > STREAM_TX_FRAMES)
+	if (want > 1 || len > STREAM_TX_ALONE) {
+		end -= STREAM_TX_SPARE;
+		most -= STREAM_TX_SPARE_FRAMES;
+	}
+	if (stream.head + want * stride > end || stream.n + want > most)
 		stream_flush(tap);
 	/* Frames are aligned: the last one may end behind */
-	if (stream.head < STREAM_TX_LEN)
-		room = (STREAM_TX_LEN - stream.head) / stride;
-	if (room > STREAM_TX_FRAMES - stream.n)
-		room = STREAM_TX_FRAMES - stream.n;
+	if (stream.head < end && stream.n < most)
+		room = (end - stream.head) / stride;
+	if (room > most - stream.n)
+		room = most - stream.n;
 	if (want > room)
 		want = (unsigned)room;
 	if (!want || tap->fd < 0)
