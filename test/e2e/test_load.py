@@ -3,6 +3,7 @@
 service is there afterwards, with no more memory and descriptors than before."""
 
 import itertools
+import re
 import socket
 import time
 
@@ -255,6 +256,30 @@ def test_noisy(service, name, fam, net, noise):
            tcp["rate"], tcp["p50"], tcp["p99"], tcp["max"], alone["rate"],
            alone["p50"], alone["p99"], udp["rate"], udp["p99"], udp["lost"])
     assert not starved(tcp) and not starved(udp)
+
+
+@pytest.mark.parametrize("name", ("pasta", "passt"))
+def test_pings(service, name):
+    """Pings of both families beside bulk of both: none is lost, though nobody
+    sends it again while TCP takes whatever room there is."""
+    s = service(name)
+    n = form(300, 3000)
+    bulks = [s.run(s.daemon.ns, "bulk", fam.far, s.port) for fam in FAMILIES]
+    # the status is that of a loss, which is looked at below
+    said = [s.daemon.run("ping", "-n", "-q", "-c", n, "-i", "0.005", "-W", "5",
+                         fam.far, check=False).stdout for fam in FAMILIES]
+    moved = [b.finish() for b in bulks]
+    pings = [re.search(r"(\d+) received.*= [\d.]+/([\d.]+)/([\d.]+)", text,
+                       re.DOTALL) for text in said]
+    assert all(pings), said
+    figure("pings beside bulk, %s" % s.name,
+           "%s; %.0f MB/s of bulk each way",
+           ", ".join("%r: %s of %d, %s ms on average, %s at most" %
+                     (fam, p[1], n, p[2], p[3])
+                     for fam, p in zip(FAMILIES, pings)),
+           sum(m["got"] / m["seconds"] for m in moved) / 1e6)
+    assert all(m["got"] > 10e6 for m in moved), moved
+    assert [int(p[1]) for p in pings] == [n, n], said
 
 
 @pytest.mark.long
