@@ -5,7 +5,8 @@
  * timers that are due, and then the turn hook: deferred flows and the flush of
  * the tap. The time is read once a turn. There is no timer descriptor: the
  * wheel tells how long epoll_wait(2) may sleep, so an idle process sleeps for
- * ever. Who knows that nobody waits may ask for a pause before the next turn.
+ * ever. Who knows that hardly anybody waits may ask for a pause before the next
+ * turn.
  *
  * #syscalls epoll_pwait ppoll epoll_ctl clock_gettime(0=CLOCK_MONOTONIC)
  */
@@ -37,7 +38,7 @@ static void loop_clock(struct loop *loop)
 	loop->now = loop->us / 1000 + 1;
 }
 
-/* Whoever asked for it knows that nobody waits for us */
+/* Whoever asked for it knows that hardly anybody waits for us */
 static void loop_pause(struct loop *loop)
 {
 	const struct timespec ts = { .tv_nsec = loop->pause * 1000L };

@@ -183,7 +183,7 @@ static void timer_due(void *ctx, struct wtimer *t)
 		flow_timer(&p->flows, t);
 }
 
-/* Let frames of a stream gather before the next turn */
+/* Let frames of a stream gather before the next turn; spliced flows have none */
 static void pause_for_more(struct passt *p)
 {
 	const struct tap_stats *s = &p->tap.stats;
@@ -191,6 +191,8 @@ static void pause_for_more(struct passt *p)
 		.in = s->rx_frames,
 		.out = s->tx_frames,
 		.bytes = s->rx_bytes + s->tx_bytes,
+		.other = p->loop.count[EPOLL_TCP_SPLICE] +
+			 p->loop.count[EPOLL_UDP_SPLICE],
 	};
 
 	p->loop.pause = moderate(&p->moderate, p->loop.us, &c);

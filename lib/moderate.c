@@ -13,7 +13,9 @@
  * frames in one direction only, the same as in the turn before. A number of such
  * turns in a row, with frames that follow each other closely enough for a pause
  * to gather some, is a stream. It ends with the first turn that is not of it, or
- * when as many turns had too few.
+ * when as many turns had too few. What ends it, a frame the other way or an event of a
+ * spliced flow, may come in the middle of a pause and wait for the rest of it, but
+ * only once.
  */
 
 #include "lib/moderate.h"
@@ -44,11 +46,12 @@ unsigned moderate(struct moderate *m, uint64_t now,
 		  const struct moderate_count *c)
 {
 	struct moderate_count n = { c->in - m->last.in, c->out - m->last.out,
-				    c->bytes - m->last.bytes };
+				    c->bytes - m->last.bytes,
+				    c->other - m->last.other };
 	bool inward = n.in;
 
 	m->last = *c;
-	if (!n.in == !n.out || inward != m->inward) {
+	if (!n.in == !n.out || n.other || inward != m->inward) {
 		m->inward = inward;
 		m->pause = 0;
 		moderate_reset(m, now);

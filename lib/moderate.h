@@ -31,9 +31,10 @@
  * struct moderate_count - What was carried so far
  * @in, @out:	Frames from, to the guest
  * @bytes:	In both
+ * @other:	Events of what has no frames: who waits there is not seen in them
  */
 struct moderate_count {
-	uint64_t in, out, bytes;
+	uint64_t in, out, bytes, other;
 };
 
 /**

@@ -113,6 +113,26 @@ static void test_others(void **state)
 	assert_int_equal(turn(5, 1, 0, 100), 0);
 }
 
+/* Turns of a stream with something of spliced flows, too: who waits there is not
+ * seen in frames
+ */
+static void test_spliced(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	assert_int_not_equal(turns_to_pause(true, 5, 100), 0);
+	count.other++;
+	assert_int_equal(turn(105, 20, 0, 2000), 0);
+	assert_int_equal(turn(5, 1, 0, 100), 0);
+	for (i = 0; i < 1000; i++) {
+		count.other += !(i % (MODERATE_TURNS - 1));
+		assert_int_equal(turn(5, 1, 0, 100), 0);
+	}
+	/* until there is no more */
+	assert_int_not_equal(turns_to_pause(true, 5, 100), 0);
+}
+
 /* It becomes slow, it becomes fast again */
 static void test_change(void **state)
 {
@@ -172,6 +192,7 @@ int main(void)
 		cmocka_unit_test_setup(test_bursts, reset),
 		cmocka_unit_test_setup(test_dialogue, reset),
 		cmocka_unit_test_setup(test_others, reset),
+		cmocka_unit_test_setup(test_spliced, reset),
 		cmocka_unit_test_setup(test_change, reset),
 		cmocka_unit_test_setup(test_bytes, reset),
 		cmocka_unit_test_setup(test_enough, reset),
