@@ -425,9 +425,10 @@ static uint32_t tcp_send_room(const struct tcp *tcp, const struct tcp_conn *c)
 	uint32_t wnd = c->snd_wnd, inflight = tcp_inflight(c);
 	uint32_t max = tcp->features->peek_off ? TCP_INFLIGHT_MAX
 					       : TCP_INFLIGHT_NO_PEEK_OFF;
+	uint32_t share = tcp_share(tcp);
 
-	if (max > tcp_share(tcp))
-		max = tcp_share(tcp);
+	if (max > share)
+		max = share;
 	if (wnd > max)
 		wnd = max;
 	if (c->cwnd < wnd) {
