@@ -29,7 +29,8 @@
  *
  * While a direction is blocked, what arrives at its source is no news, but each
  * segment is an event. So with the first one the source is watched for
- * everything but that (muted), until the direction is at rest otherwise.
+ * everything but that (muted), until the target has taken all there was: to watch
+ * it again makes the kernel look at it once more.
  */
 
 #include "tcp/splice.h"
