@@ -92,7 +92,6 @@ void tcp_splice_event(void *ctx, union epoll_ref ref, uint32_t events);
 
 /* Give everything back, both ends see a reset; @ctx is struct tcp */
 void tcp_flow_close(void *ctx, struct flow *f);
-void tcp_splice_flow_close(void *ctx, struct flow *f);
 
 /* Rows of the flow table: FLOW_TCP and FLOW_TCP_SPLICE */
 void tcp_flow_timer(void *ctx, struct flow *f);

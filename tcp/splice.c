@@ -460,11 +460,6 @@ void tcp_splice_flow_resume(void *ctx, struct flow *f)
 	splice_run(ctx, (struct tcp_splice *)f);
 }
 
-void tcp_splice_flow_close(void *ctx, struct flow *f)
-{
-	splice_end(ctx, (struct tcp_splice *)f, true);
-}
-
 /* Socket of the target's namespace, connecting; @again: others have made room.
  *
  * Return: it, or -errno

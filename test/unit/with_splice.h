@@ -317,6 +317,12 @@ static inline void end_drain(struct end *e)
 	assert_true(e->eof || e->error);
 }
 
+/* End a connection where it is, both sides see a reset */
+static inline void give_up(void *ctx, struct flow *f)
+{
+	splice_end(ctx, (struct tcp_splice *)f, true);
+}
+
 /* Let the relay do all it can */
 static inline void relay(void)
 {
