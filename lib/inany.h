@@ -37,6 +37,11 @@ extern const union inany_addr inany_any6;      /* :: */
 extern const union inany_addr inany_loopback4; /* 127.0.0.1 */
 extern const union inany_addr inany_loopback6; /* ::1 */
 
+/* Inline functions here are not static, for one copy of each to be enough, and so
+ * must not refer to static functions (C11 6.7.4 3), as glibc's htonl() is one when
+ * it is expanded: hence the constant of the kernel's header
+ */
+
 /**
  * inany_v4() - The IPv4 address inside, if it is one
  * @a:		Address
