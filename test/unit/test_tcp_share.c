@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TCP to the guest: what one of many connections may have in flight */
+/* TCP of many connections: what one of them may have in flight, or do in a turn */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -79,11 +79,76 @@ static void test_share(void **state)
 	assert_true(most[0] > TCP_SHARE_MIN);
 }
 
+/* A connection, with the link to itself or (@company) not */
+static void open_beside(void **state, struct env_conn *c, const char *peer,
+			bool company)
+{
+	tcp_env_reset(state);
+	env.tap.company = company ? TAP_COMPANY : 0;
+	env_open(c, peer, 1460, 7, UINT16_MAX);
+}
+
+/* Beside others the guest may send no more than 1 MiB, whatever the socket takes */
+static void test_company_window(void **state)
+{
+	struct env_conn c;
+	struct env_rx rx;
+	uint32_t window;
+	unsigned i;
+
+	env_run("echo 4096 4194304 8388608 >/proc/sys/net/ipv4/tcp_wmem");
+	for (i = 0; i < 4; i++) {
+		open_beside(state, &c, i & 1 ? PEER6 : PEER4, i & 2);
+		/* a probe has it looked up anew */
+		c.snd--;
+		env_data(&c, TH_ACK, NULL, 0);
+		c.snd++;
+		env_want_bare(&c, TH_ACK, c.rcv, c.snd, &rx);
+		window = env_window(&c, &rx);
+		if (i & 2)
+			assert_int_equal(window, TCP_WINDOW_SHARED);
+		else
+			assert_in_range(window, 2 * TCP_WINDOW_SHARED,
+					TCP_WINDOW_MAX);
+		close(c.fd);
+	}
+}
+
+/* Beside others it receives once in a turn, for one batch of frames */
+static void test_company_rounds(void **state)
+{
+	static uint8_t bytes[60000];
+	const unsigned batch = 2;
+	struct env_conn c;
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		open_beside(state, &c, i & 1 ? PEER6 : PEER4, i & 2);
+		env.tap.facts.batch = batch;
+		assert_int_equal(send(c.fd, bytes, sizeof(bytes), 0),
+				 sizeof(bytes));
+		/* The first turn has the event, and goes on as the next do */
+		env_wait();
+		env_drop();
+		env_turn();
+		if (i & 2)
+			assert_int_equal(tap_mem.n, batch);
+		else
+			assert_in_range(tap_mem.n, 2 * batch, 8 * batch);
+		close(c.fd);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup(f, tcp_env_reset)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_bulk_count), T(test_share) };
+	const struct CMUnitTest tests[] = {
+		T(test_bulk_count),
+		T(test_share),
+		T(test_company_window),
+		T(test_company_rounds),
+	};
 
 	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
 }
