@@ -67,7 +67,7 @@ struct loop_hooks {
  * @hooks:	Timers and turn
  * @count:	Events so far, by type
  * @busy:	Work is pending: do not sleep before the next turn
- * @pause:	Do nothing for so long before the next turn if there is none, us
+ * @pause:	Unless @busy, do nothing for so long before the next turn, us
  * @quit:	Leave after this turn
  * @status:	Exit status then
  */

@@ -11,7 +11,7 @@
  * socket does not take stays as well, in order, and goes when it is writable
  * again: a frame once submitted is not lost and framing never breaks. When the
  * arena is full the tap is blocked, and back-pressure reaches the protocols:
- * TCP leaves data in its sockets.
+ * TCP leaves data in its sockets. The end of it is left to frames that come alone.
  *
  * There is one client at a time; others are turned away at once. One descriptor
  * is kept back to take any of them by: if connections of a guest have used up all

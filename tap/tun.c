@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/ethernet.h> /* musl: before the kernel's headers */
-#include <net/ethernet.h> /* before the kernel's: it tells them what it has */
 #include <net/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>

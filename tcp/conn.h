@@ -396,9 +396,9 @@ void tcp_input_held(struct tcp *tcp, struct tcp_conn *c);
  * @c:		Connection
  * @seq:	Sequence number of the first, not before rcv_nxt
  * @t:		The bytes; passed as far as they were kept, or are already: those
- *		left are beyond the window, or
+ *		left are beyond the window, or there was no room
  *
- * Return: false if there was no room for some inside of it
+ * Return: false if there was none for some inside the window
  */
 bool tcp_hold(struct tcp_conn *c, uint32_t seq, struct iov_tail *t);
 
