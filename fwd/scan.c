@@ -12,18 +12,22 @@
  * this is for kernels without sock_diag (fwd/procnet.c). But
  * /proc/net/sockstat{,6}, at 2 us, tells how many sockets there are. A table
  * is read if their number is another, and every now and then in case one came as
- * another went: each 100 ms while changes are likely, each 2 s otherwise.
+ * another went: that one has to wait for up to 100 ms while changes are likely,
+ * 2 s otherwise, 10 s when there have been none for long. As long, then, waits
+ * who listens on a socket of IPv6 that was made more than 10 s before: sockstat6
+ * is left alone if sockstat counts as many sockets of all kinds as ever.
  *
  * When. Servers start when a namespace starts, when other servers do, when
  * there is traffic. We look every 40 ms in the first seconds, after a change and
  * while there are events in the loop (a turn with events brings the next scan
  * forward, and costs no wake-up of its own). From then on, at intervals of an
  * eighth of the time that nothing has happened for, up to 88 ms: with what it
- * takes to open a port, it is there within 100. After a minute without anything
- * up to 512 ms, which is 20 wake-ups in ten seconds. It is waking up that costs:
- * some 40 us of CPU with nothing to do, twice that with the counters of both
- * sides. So a hundred looks in ten seconds would be affordable for ever, 0.1 % of
- * a CPU, but no battery likes them. Scans that take long, with very many
+ * takes to open a port, it is there within 100. After half a minute without
+ * anything each 1280 ms, which is eight wake-ups in ten seconds. It is waking up
+ * that costs: some 40 us of CPU with nothing to do, for what is no longer in the
+ * caches, as much again with the counters of both sides, three times as much as
+ * that with all tables. So a hundred looks in ten seconds would be affordable for
+ * ever, 0.1 % of a CPU, but no battery likes them. Scans that take long, with very many
  * sockets or without sock_diag, stretch the interval: in the long run all scans
  * together take no more than one hundredth of a CPU, half a second in advance.
  * Without automatic rules there is nothing of this.
@@ -69,12 +73,6 @@
 
 /* #syscalls:pasta pread64 clock_gettime(0=CLOCK_MONOTONIC) */
 
-/* All there is is looked at, whether the number of sockets has changed or not:
- * while changes are likely, and otherwise
- */
-#define SCAN_FULL_HOT_MS 100
-#define SCAN_FULL_MS     2000
-
 /* For so long we look often: after the start, and after a change */
 #define SCAN_START_MS  5000
 #define SCAN_CHANGE_MS 1000
@@ -103,7 +101,7 @@ static const uint8_t ip_proto[SCAN_PROTOS] = { IPPROTO_TCP, IPPROTO_UDP };
  * struct scan_table - Sockets of a protocol in a namespace
  * @on:		Some rule is about them
  * @first, @last: Ports looked at
- * @inuse:	How many there were: IPv4 above, IPv6 below
+ * @inuse:	How many there were: see sockets()
  * @reached:	Ports bound, and reached by what we forward
  * @any:	Ports bound
  * @ours:	Those we listen on, by any rule
@@ -132,12 +130,18 @@ struct scan_rules {
  * @nl:		Its socket
  * @text:	The files we read otherwise
  * @stat:	Its sockstat and sockstat6, -1: not to be had
+ * @count:	Sockets counted there, IPv4 and IPv6
+ * @used:	Sockets of all kinds
+ * @since:	Since when it has been that, ms
  */
 struct scan_side {
 	bool diag;
 	struct nl_sock nl;
 	struct procnet text;
 	int stat[2];
+	uint32_t count[SCAN_PROTOS][2];
+	unsigned used;
+	uint64_t since;
 	struct scan_table table[SCAN_PROTOS];
 	struct scan_rules rules[SCAN_PROTOS];
 };
@@ -216,57 +220,85 @@ static int read_table(const struct fwd *fwd, unsigned side, unsigned proto)
 	return 1;
 }
 
-/* Numbers of sockets, by protocol. Return: false if they are not to be had */
-static bool count_sockets(const struct scan_side *s, uint64_t *inuse)
+/* Count sockets; those of IPv6 only if there are more or less of any kind than
+ * there were for long, or if @all.
+ *
+ * Return: false if they are not to be counted
+ */
+static bool count_sockets(struct scan_side *s, uint64_t now, bool all)
 {
 	static const char *const keys[2][SCAN_PROTOS] = {
-		{ "TCP:", "UDP:" }, { "TCP6:", "UDP6:" }
+		{ "TCP: inuse ", "UDP: inuse " },
+		{ "TCP6: inuse ", "UDP6: inuse " }
 	};
 	char text[SOCKSTAT_MAX];
-	unsigned i, proto;
+	unsigned i, proto, used;
 	ssize_t n;
 
-	inuse[SCAN_TCP] = inuse[SCAN_UDP] = 0;
 	for (i = 0; i < 2; i++) {
 		n = s->stat[i] < 0
 			    ? -1
 			    : pread(s->stat[i], text, sizeof(text) - 1, 0);
 		/* There may be no IPv6 */
-		if (n < 0 && i)
-			break;
 		if (n < 0)
-			return false;
+			return i;
 		text[n] = '\0';
 		for (proto = 0; proto < SCAN_PROTOS; proto++)
-			inuse[proto] = inuse[proto] << 32 |
-				       scan_inuse(text, keys[i][proto]);
+			s->count[proto][i] = scan_inuse(text, keys[i][proto]);
+		if (i)
+			break;
+		used = scan_inuse(text, "sockets: used ");
+		if (used != s->used)
+			s->since = now;
+		s->used = used;
+		if (!all && now - s->since >= SCAN_FULL_IDLE_MS)
+			break;
 	}
 	return true;
 }
 
-/* Look at a namespace, at everything or where something seems to have changed.
+/* Sockets of a protocol, of both families, as one number */
+static uint64_t sockets(const struct scan_side *s, unsigned proto)
+{
+	uint64_t n;
+
+	_Static_assert(sizeof(n) == sizeof(s->count[proto]), "two of 32 bits");
+	memcpy(&n, s->count[proto], sizeof(n));
+	return n;
+}
+
+/* Look at a namespace where something seems to have changed by count_sockets(),
+ * or everywhere if @full.
  *
  * Return: whether anything has
  */
-static bool look_at(const struct fwd *fwd, unsigned side, bool full)
+static bool look_at(const struct fwd *fwd, unsigned side, bool full, bool all)
 {
 	struct scan_side *s = &fwd->scan->side[side];
-	uint64_t inuse[SCAN_PROTOS];
-	bool changed = false;
+	bool changed = false, counted;
+	uint64_t inuse;
 	unsigned proto;
 	int rc;
 
+	if (!s->table[SCAN_TCP].on && !s->table[SCAN_UDP].on)
+		return false;
 	/* Counted first: what comes while we read is seen the next time */
-	full |= !count_sockets(s, inuse);
+	counted = count_sockets(s, fwd->loop->now, all);
 	for (proto = 0; proto < SCAN_PROTOS; proto++) {
 		struct scan_table *t = &s->table[proto];
 
-		if (!t->on || (!full && inuse[proto] == t->inuse))
+		inuse = sockets(s, proto);
+		if (!t->on)
+			continue;
+		/* As many as there were may be others, but if there are none */
+		if (counted && inuse == t->inuse &&
+		    (!full ||
+		     (!inuse && port_set_next(&t->any, 0) == NUM_PORTS)))
 			continue;
 		rc = read_table(fwd, side, proto);
 		if (rc < 0)
 			continue;
-		t->inuse = inuse[proto];
+		t->inuse = inuse;
 		changed |= rc;
 	}
 	return changed;
@@ -482,12 +514,12 @@ static void follow_all(struct fwd *fwd, bool retry)
 		scan->retry = fwd->loop->now + SCAN_RETRY_MS;
 }
 
-static uint64_t clock_us(void)
+static uint64_t clock_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 /* Pay for a scan, from what was saved since the last one: a hundredth of the
@@ -506,18 +538,18 @@ static uint64_t scan_pay(struct fwd_scan *s, uint64_t now, uint64_t cost)
 /* One scan, and the time of the next */
 static void scan(struct fwd *fwd)
 {
-	uint64_t now = fwd->loop->now, begin = clock_us(), next, due;
+	uint64_t now = fwd->loop->now, begin = clock_ns(), next, due;
 	struct fwd_scan *s = fwd->scan;
-	bool changed, full, retry;
+	bool changed, full, all, retry;
 
-	due = now < s->last && s->side[SIDE_HOST].diag && s->side[SIDE_NS].diag
-		      ? SCAN_FULL_HOT_MS
-		      : SCAN_FULL_MS;
+	due = scan_full(now, s->last,
+			s->side[SIDE_HOST].diag && s->side[SIDE_NS].diag);
 	full = now - s->full >= due;
+	all = full || due != SCAN_FULL_IDLE_MS;
 	if (full)
 		s->full = now;
-	changed = look_at(fwd, SIDE_HOST, full);
-	changed |= look_at(fwd, SIDE_NS, full);
+	changed = look_at(fwd, SIDE_HOST, full, all);
+	changed |= look_at(fwd, SIDE_NS, full, all);
 
 	retry = s->refused && now >= s->retry;
 	if (changed || retry || s->more)
@@ -525,7 +557,7 @@ static void scan(struct fwd *fwd)
 	if (changed && s->last < now + SCAN_CHANGE_MS)
 		s->last = now + SCAN_CHANGE_MS;
 
-	due = scan_pay(s, now, clock_us() - begin);
+	due = scan_pay(s, now, (clock_ns() - begin) / 1000);
 	next = s->more ? now + 1 : scan_deadline(now, s->last, due);
 	wheel_arm(&fwd->loop->wheel, &s->timer, next);
 }
@@ -653,16 +685,15 @@ static int open_side(void *arg)
 static int first_look(const struct fwd *fwd, unsigned side)
 {
 	struct scan_side *s = &fwd->scan->side[side];
-	uint64_t inuse[SCAN_PROTOS] = { 0 };
 	unsigned proto;
 	int rc = 0;
 
 	/* Before, so that whoever comes meanwhile is found by the first scan */
-	count_sockets(s, inuse);
+	count_sockets(s, fwd->loop->now, true);
 	for (proto = 0; rc >= 0 && proto < SCAN_PROTOS; proto++) {
 		if (!s->table[proto].on)
 			continue;
-		s->table[proto].inuse = inuse[proto];
+		s->table[proto].inuse = sockets(s, proto);
 		rc = read_table(fwd, side, proto);
 		if (rc >= 0 || !s->diag)
 			continue;

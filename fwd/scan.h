@@ -59,7 +59,7 @@ void scan_wanted(const struct fwd_rules *rules, uint8_t proto,
 /**
  * scan_inuse() - Number of sockets, from the text of /proc/net/sockstat{,6}
  * @text:	Text, ended by NUL
- * @key:	"TCP:", "UDP6:", ...
+ * @key:	What the line begins with, up to the number: "TCP: inuse ", ...
  *
  * Return: number, 0 if it is not there
  */
@@ -72,8 +72,16 @@ unsigned scan_inuse(const char *text, const char *key);
  */
 #define SCAN_FAST_MS  40
 #define SCAN_QUIET_MS 88
-#define SCAN_SLOW_MS  (2 * 256)
-#define SCAN_IDLE_MS  60000
+#define SCAN_SLOW_MS  (5 * 256)
+#define SCAN_IDLE_MS  30000
+
+/* All there is is looked at that often, ms, whether the number of sockets has
+ * changed or not: while changes are likely, while it is not long ago that
+ * something happened, and later
+ */
+#define SCAN_FULL_HOT_MS  100
+#define SCAN_FULL_MS      2000
+#define SCAN_FULL_IDLE_MS 10000
 
 /* The share of scans: of so many parts of the time one */
 #define SCAN_COST_FACTOR 100
@@ -85,5 +93,15 @@ unsigned scan_inuse(const char *text, const char *key);
  * @cost:	Time scans took beyond their share, us
  */
 uint64_t scan_deadline(uint64_t now, uint64_t last, uint64_t cost);
+
+/**
+ * scan_full() - How long after it all was looked at to do so again
+ * @now:	Present time, ms
+ * @last:	As for scan_deadline()
+ * @cheap:	It is done by sock_diag
+ *
+ * Return: time, ms
+ */
+uint64_t scan_full(uint64_t now, uint64_t last, bool cheap);
 
 #endif /* FWD_SCAN_H */

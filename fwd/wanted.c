@@ -80,10 +80,7 @@ unsigned scan_inuse(const char *text, const char *key)
 		s = strstr(s + 1, key);
 	if (!s)
 		return 0;
-	s += strlen(key);
-	if (strncmp(s, " inuse ", strlen(" inuse ")))
-		return 0;
-	n = strtoul(s + strlen(" inuse "), NULL, 10);
+	n = strtoul(s + strlen(key), NULL, 10);
 	return n > UINT32_MAX ? UINT32_MAX : (unsigned)n;
 }
 
@@ -107,6 +104,13 @@ uint64_t scan_deadline(uint64_t now, uint64_t last, uint64_t cost)
 	if (ms >= span)
 		ms -= (now + ms) % span;
 	return now + (ms < SCAN_FAST_MS ? SCAN_FAST_MS : ms);
+}
+
+uint64_t scan_full(uint64_t now, uint64_t last, bool cheap)
+{
+	if (now < last)
+		return cheap ? SCAN_FULL_HOT_MS : SCAN_FULL_MS;
+	return now - last < SCAN_IDLE_MS ? SCAN_FULL_MS : SCAN_FULL_IDLE_MS;
 }
 
 _Static_assert(SCAN_SLOW_MS % (WHEEL_SLOTS * WHEEL_TICK_MS) == 0,

@@ -425,18 +425,20 @@ static void test_inuse(void **state)
 		const char *text, *key;
 		unsigned n;
 	} t[] = {
-		{ sockstat, "TCP:", 2 },
-		{ sockstat, "UDP:", 6 },
-		{ sockstat, "TCP6:", 0 },
-		{ "TCP6: inuse 9\nUDP6: inuse 1\n", "UDP6:", 1 },
-		{ "XTCP: inuse 9\n", "TCP:", 0 },
-		{ "XTCP: inuse 9\nTCP: inuse 1", "TCP:", 1 },
-		{ "", "TCP:", 0 },
-		{ "TCP:", "TCP:", 0 },
-		{ "TCP: inuse", "TCP:", 0 },
-		{ "TCP: inuse ", "TCP:", 0 },
-		{ "TCP: inuse x", "TCP:", 0 },
-		{ "TCP: inuse 99999999999999999999", "TCP:", UINT32_MAX },
+		{ sockstat, "TCP: inuse ", 2 },
+		{ sockstat, "UDP: inuse ", 6 },
+		{ sockstat, "TCP6: inuse ", 0 },
+		{ sockstat, "sockets: used ", 31 },
+		{ "TCP6: inuse 9\nUDP6: inuse 1\n", "UDP6: inuse ", 1 },
+		{ "XTCP: inuse 9\n", "TCP: inuse ", 0 },
+		{ "XTCP: inuse 9\nTCP: inuse 1", "TCP: inuse ", 1 },
+		{ "", "TCP: inuse ", 0 },
+		{ "TCP:", "TCP: inuse ", 0 },
+		{ "TCP: inuse", "TCP: inuse ", 0 },
+		{ "TCP: inuse ", "TCP: inuse ", 0 },
+		{ "TCP: inuse x", "TCP: inuse ", 0 },
+		{ "TCP: inuse 99999999999999999999", "TCP: inuse ",
+		  UINT32_MAX },
 	};
 	size_t i;
 
@@ -514,21 +516,63 @@ static void test_deadline(void **state)
 		next = scan_deadline(now, begin, 50);
 		assert_in_range(next, now + SCAN_FAST_MS, now + SCAN_SLOW_MS);
 	}
-	/* in ten seconds of idling */
+	/* eight times in ten seconds of idling */
 	for (begin = now; now < begin + 10000; now = next + 4, n++) {
 		next = scan_deadline(now, 0, 50);
 		assert_int_equal(next % span, 0);
 	}
-	assert_in_range(n, 15, 21);
+	assert_in_range(n, 7, 9);
 	/* slow scans are rare */
-	/* A new port within 100 ms, for a minute */
-	assert_int_equal(scan_deadline(now, now - 59999, 50),
-			 now + SCAN_QUIET_MS);
-	assert_in_range(scan_deadline(now, now - 60001, 50), now + 256,
-			now + SCAN_SLOW_MS);
 	assert_in_range(scan_deadline(now, now, 2000), now + 200, now + 300);
 	assert_in_range(scan_deadline(now, now, 1000000), now + 1500,
 			now + 3000);
+}
+
+/* How long new ports wait for a look, by how long nothing has happened */
+static void test_latency(void **state)
+{
+	static const struct {
+		uint64_t quiet, wait;
+	} t[] = {
+		{ 0, 40 },       { 320, 40 },     { 400, 50 },
+		{ 704, 88 },     { 10000, 88 },   { 29999, 88 },
+		{ 30000, 1280 }, { 30001, 1280 }, { 86400000, 1280 },
+	};
+	const uint64_t begin = 100000000;
+	uint64_t now, next, wait;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		wait = scan_deadline(begin, begin - t[i].quiet, 50) - begin;
+		assert_in_range(wait, SCAN_FAST_MS, t[i].wait);
+		/* some of the long ones are cut to fall on a common time */
+		if (t[i].wait < 256)
+			assert_int_equal(wait, t[i].wait);
+	}
+	/* One look after the other: below 100 ms for half a minute, even if each
+	 * is late by a tick and a bit, then 1.3 s for ever
+	 */
+	for (now = begin; now < begin + 120000; now = next) {
+		next = scan_deadline(now, begin, 50) + WHEEL_TICK_MS + 2;
+		assert_true(next - now <= (now < begin + 30000 ? 100 : 1300));
+	}
+}
+
+/* How long a socket that came as another went waits for a look */
+static void test_full(void **state)
+{
+	const uint64_t now = 100000000;
+
+	(void)state;
+	assert_int_equal(scan_full(now, now + 5000, true), 100);
+	assert_int_equal(scan_full(now, now + 1, true), 100);
+	/* /proc/net takes too long for that */
+	assert_int_equal(scan_full(now, now + 1, false), 2000);
+	assert_int_equal(scan_full(now, now, true), 2000);
+	assert_int_equal(scan_full(now, now - 29999, true), 2000);
+	assert_int_equal(scan_full(now, now - 30000, true), 10000);
+	assert_int_equal(scan_full(now, 0, false), 10000);
 }
 
 /* How many descriptors are open */
@@ -577,6 +621,8 @@ int main(void)
 		cmocka_unit_test(test_wanted),
 		cmocka_unit_test(test_inuse),
 		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_latency),
+		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_procnet),
 		cmocka_unit_test(test_init_fails),
 	};
