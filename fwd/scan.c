@@ -30,6 +30,7 @@
  * ever, 0.1 % of a CPU, but no battery likes them. Scans that take long, with very many
  * sockets or without sock_diag, stretch the interval: in the long run all scans
  * together take no more than one hundredth of a CPU, half a second in advance.
+ * What counts is the CPU time we use, not that for which others made us wait.
  * Without automatic rules there is nothing of this.
  *
  * What is wanted. A rule listens on a port if the port it leads to is bound on
@@ -71,7 +72,7 @@
 #include "nl.h"
 #include "sock.h"
 
-/* #syscalls:pasta pread64 clock_gettime(0=CLOCK_MONOTONIC) */
+/* #syscalls:pasta pread64 clock_gettime(0=CLOCK_PROCESS_CPUTIME_ID) */
 
 /* For so long we look often: after the start, and after a change */
 #define SCAN_START_MS  5000
@@ -85,9 +86,7 @@
 /* What listeners may take of the limit of open files, in quarters */
 #define SCAN_FDS_QUARTERS 3
 
-/* Time that scans may take at once, before they have to wait for more. It is
- * that of the clock: on a busy machine scans are less often, too
- */
+/* Time that scans may take at once, before they have to wait for more */
 #define SCAN_CREDIT_US 500000
 
 #define SOCKSTAT_MAX 1024
@@ -514,11 +513,12 @@ static void follow_all(struct fwd *fwd, bool retry)
 		scan->retry = fwd->loop->now + SCAN_RETRY_MS;
 }
 
-static uint64_t clock_ns(void)
+/* CPU time we have used so far: what others do meanwhile does not count */
+static uint64_t cpu_ns(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
@@ -538,7 +538,7 @@ static uint64_t scan_pay(struct fwd_scan *s, uint64_t now, uint64_t cost)
 /* One scan, and the time of the next */
 static void scan(struct fwd *fwd)
 {
-	uint64_t now = fwd->loop->now, begin = clock_ns(), next, due;
+	uint64_t now = fwd->loop->now, begin = cpu_ns(), next, due;
 	struct fwd_scan *s = fwd->scan;
 	bool changed, full, all, retry;
 
@@ -557,7 +557,7 @@ static void scan(struct fwd *fwd)
 	if (changed && s->last < now + SCAN_CHANGE_MS)
 		s->last = now + SCAN_CHANGE_MS;
 
-	due = scan_pay(s, now, (clock_ns() - begin) / 1000);
+	due = scan_pay(s, now, (cpu_ns() - begin) / 1000);
 	next = s->more ? now + 1 : scan_deadline(now, s->last, due);
 	wheel_arm(&fwd->loop->wheel, &s->timer, next);
 }
