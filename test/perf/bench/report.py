@@ -29,6 +29,7 @@ EXTRAS = {      # key in samples: heading, format
     "rss_closed_mb": ("RSS MB, all closed", "{:.2f}"),
     "fds_left": ("fds left", "{:.0f}"),
     "cpu_ms": ("CPU ms", "{:.1f}"),
+    "first_ms": ("CPU ms in first 10 s", "{:.1f}"),
     "as_built_kb": ("as it is, kB", "{:.0f}"),
     "gbps": ("Gbit/s", "{:.2f}"),
     "spread": ("(max - min) / mean", "{:.2f}"),
