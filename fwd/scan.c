@@ -13,9 +13,7 @@
  * /proc/net/sockstat{,6}, at 2 us, tells how many sockets there are. A table
  * is read if their number is another, and every now and then in case one came as
  * another went: that one has to wait for up to 100 ms while changes are likely,
- * 2 s otherwise, 10 s when there have been none for long. As long, then, waits
- * who listens on a socket of IPv6 that was made more than 10 s before: sockstat6
- * is left alone if sockstat counts as many sockets of all kinds as ever.
+ * 2 s otherwise, 10 s when there have been none for long.
  *
  * When. Servers start when a namespace starts, when other servers do, when
  * there is traffic. We look every 40 ms in the first seconds, after a change and
@@ -27,10 +25,11 @@
  * that costs: some 40 us of CPU with nothing to do, for what is no longer in the
  * caches, as much again with the counters of both sides, three times as much as
  * that with all tables. So a hundred looks in ten seconds would be affordable for
- * ever, 0.1 % of a CPU, but no battery likes them. Scans that take long, with very many
- * sockets or without sock_diag, stretch the interval: in the long run all scans
- * together take no more than one hundredth of a CPU, half a second in advance.
- * What counts is the CPU time we use, not that for which others made us wait.
+ * ever, 0.1 % of a CPU, but no battery likes them. Scans that take long, with
+ * very many sockets or without sock_diag, stretch the interval: in the long run
+ * all scans together take no more than one hundredth of a CPU, half a second in
+ * advance. What counts is the CPU time we use, not that for which others made us
+ * wait.
  * Without automatic rules there is nothing of this.
  *
  * What is wanted. A rule listens on a port if the port it leads to is bound on
@@ -130,8 +129,6 @@ struct scan_rules {
  * @text:	The files we read otherwise
  * @stat:	Its sockstat and sockstat6, -1: not to be had
  * @count:	Sockets counted there, IPv4 and IPv6
- * @used:	Sockets of all kinds
- * @since:	Since when it has been that, ms
  */
 struct scan_side {
 	bool diag;
@@ -139,8 +136,6 @@ struct scan_side {
 	struct procnet text;
 	int stat[2];
 	uint32_t count[SCAN_PROTOS][2];
-	unsigned used;
-	uint64_t since;
 	struct scan_table table[SCAN_PROTOS];
 	struct scan_rules rules[SCAN_PROTOS];
 };
@@ -219,19 +214,15 @@ static int read_table(const struct fwd *fwd, unsigned side, unsigned proto)
 	return 1;
 }
 
-/* Count sockets; those of IPv6 only if there are more or less of any kind than
- * there were for long, or if @all.
- *
- * Return: false if they are not to be counted
- */
-static bool count_sockets(struct scan_side *s, uint64_t now, bool all)
+/* Count sockets. Return: false if they are not to be counted */
+static bool count_sockets(struct scan_side *s)
 {
 	static const char *const keys[2][SCAN_PROTOS] = {
 		{ "TCP: inuse ", "UDP: inuse " },
 		{ "TCP6: inuse ", "UDP6: inuse " }
 	};
 	char text[SOCKSTAT_MAX];
-	unsigned i, proto, used;
+	unsigned i, proto;
 	ssize_t n;
 
 	for (i = 0; i < 2; i++) {
@@ -244,14 +235,6 @@ static bool count_sockets(struct scan_side *s, uint64_t now, bool all)
 		text[n] = '\0';
 		for (proto = 0; proto < SCAN_PROTOS; proto++)
 			s->count[proto][i] = scan_inuse(text, keys[i][proto]);
-		if (i)
-			break;
-		used = scan_inuse(text, "sockets: used ");
-		if (used != s->used)
-			s->since = now;
-		s->used = used;
-		if (!all && now - s->since >= SCAN_FULL_IDLE_MS)
-			break;
 	}
 	return true;
 }
@@ -271,7 +254,7 @@ static uint64_t sockets(const struct scan_side *s, unsigned proto)
  *
  * Return: whether anything has
  */
-static bool look_at(const struct fwd *fwd, unsigned side, bool full, bool all)
+static bool look_at(const struct fwd *fwd, unsigned side, bool full)
 {
 	struct scan_side *s = &fwd->scan->side[side];
 	bool changed = false, counted;
@@ -282,7 +265,7 @@ static bool look_at(const struct fwd *fwd, unsigned side, bool full, bool all)
 	if (!s->table[SCAN_TCP].on && !s->table[SCAN_UDP].on)
 		return false;
 	/* Counted first: what comes while we read is seen the next time */
-	counted = count_sockets(s, fwd->loop->now, all);
+	counted = count_sockets(s);
 	for (proto = 0; proto < SCAN_PROTOS; proto++) {
 		struct scan_table *t = &s->table[proto];
 
@@ -540,16 +523,15 @@ static void scan(struct fwd *fwd)
 {
 	uint64_t now = fwd->loop->now, begin = cpu_ns(), next, due;
 	struct fwd_scan *s = fwd->scan;
-	bool changed, full, all, retry;
+	bool changed, full, retry;
 
 	due = scan_full(now, s->last,
 			s->side[SIDE_HOST].diag && s->side[SIDE_NS].diag);
 	full = now - s->full >= due;
-	all = full || due != SCAN_FULL_IDLE_MS;
 	if (full)
 		s->full = now;
-	changed = look_at(fwd, SIDE_HOST, full, all);
-	changed |= look_at(fwd, SIDE_NS, full, all);
+	changed = look_at(fwd, SIDE_HOST, full);
+	changed |= look_at(fwd, SIDE_NS, full);
 
 	retry = s->refused && now >= s->retry;
 	if (changed || retry || s->more)
@@ -689,7 +671,7 @@ static int first_look(const struct fwd *fwd, unsigned side)
 	int rc = 0;
 
 	/* Before, so that whoever comes meanwhile is found by the first scan */
-	count_sockets(s, fwd->loop->now, true);
+	count_sockets(s);
 	for (proto = 0; rc >= 0 && proto < SCAN_PROTOS; proto++) {
 		if (!s->table[proto].on)
 			continue;
