@@ -78,8 +78,7 @@ int tcp_init(struct tcp *tcp)
 	tcp->syn_retries = n < SYN_RETRIES_MAX ? (unsigned)n : SYN_RETRIES_MAX;
 	tcp->ack_far = ack && !strcmp(ack, "far");
 	tcp_splice_init();
-	tcp->blocked = FLOW_NONE;
-	tcp->opening = (struct flow_list){ 0, 0 };
+	tcp->opening = tcp->blocked = (struct flow_list){ 0, 0 };
 	tcp->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (getrandom(&tcp->isn_key, sizeof(tcp->isn_key), 0) !=
 	    (ssize_t)sizeof(tcp->isn_key))
@@ -120,8 +119,7 @@ bool tcp_event(struct tcp_conn *c, enum tcp_event ev)
 	return ok;
 }
 
-/* Established, or never to be: no more in the list of those that are opening */
-static void tcp_opened(struct tcp *tcp, struct tcp_conn *c)
+void tcp_opened(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (!c->opening)
 		return;
@@ -677,9 +675,9 @@ void tcp_listen_event(void *ctx, union epoll_ref ref, uint32_t events)
 
 void tcp_tap_ready(struct tcp *tcp)
 {
-	while (tcp->blocked != FLOW_NONE) {
-		struct flow *f = flow_at(tcp->flows, tcp->blocked, FLOW_TCP);
+	struct flow *f;
 
+	while ((f = flow_list_first(tcp->flows, &tcp->blocked))) {
 		tcp_unblock(tcp, tcp_conn(f));
 		flow_defer(tcp->flows, f);
 	}

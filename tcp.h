@@ -40,6 +40,7 @@ struct tcp_stats {
  * @features:	Of the kernel
  * @syn_retries: SYNs repeated towards the guest
  * @opening:	Flows not established yet: to be given up if others need room
+ * @blocked:	Flows that wait for the tap, all of them past opening
  * @stats:	Counters
  */
 struct tcp {
@@ -53,9 +54,8 @@ struct tcp {
 	unsigned syn_retries;
 	bool ack_far; /* measuring: see tcp_lag() in tcp/conn.h */
 	struct siphash_key isn_key;
-	int spare_fd;     /* kept back to answer when descriptors run out */
-	uint32_t blocked; /* list of flows that wait for the tap */
-	struct flow_list opening;
+	int spare_fd; /* kept back to answer when descriptors run out */
+	struct flow_list opening, blocked;
 	/* Connections with much in flight: in the span of time that is, and in
 	 * the one before; see tcp_note_bulk() in tcp/conn.h
 	 */

@@ -80,7 +80,8 @@ enum tcp_flag {
 
 /**
  * struct tcp_conn - A connection over the tap
- * @f:		Flow; one side on PIF_TAP, the other on PIF_HOST
+ * @f:		Flow; one side on PIF_TAP, the other on PIF_HOST. Its @link is for
+ *		the list of those opening, and later of those blocked
  * @fd:		Socket
  * @st:		Phase and FIN bits; changed by tcp_event() alone
  * @tapside:	Which side of the flow is the tap's
@@ -126,7 +127,6 @@ enum tcp_flag {
  * @base:	Since when the present deadline runs, ms
  * @heard:	When the guest was last heard, ms
  * @challenged:	When a challenge ACK was last sent, ms, modulo 2^32
- * @blocked:	Neighbours in the list of those waiting for the tap: slots
  */
 struct tcp_conn {
 	struct flow f;
@@ -146,7 +146,6 @@ struct tcp_conn {
 	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd, ack_lag, ack_last;
 	uint64_t base, heard;
 	uint32_t challenged;
-	uint32_t blocked_next, blocked_prev;
 	uint32_t fin_seq;
 	uint16_t held, held_first, held_last;
 };
@@ -195,6 +194,13 @@ static inline uint32_t tcp_inflight(const struct tcp_conn *c)
  * Return: false if the event is not for this state (nothing changed)
  */
 bool tcp_event(struct tcp_conn *c, enum tcp_event ev);
+
+/**
+ * tcp_opened() - Established, or never to be: no more in the list of those opening
+ * @tcp:	TCP
+ * @c:		Connection; no-op if it is not in that list
+ */
+void tcp_opened(struct tcp *tcp, struct tcp_conn *c);
 
 /**
  * tcp_settle() - After each handler: free what is closed, arm the deadline
@@ -305,7 +311,7 @@ void tcp_send_rst(struct tcp *tcp, const struct packet_group *g,
 /**
  * tcp_block() - Wait for the tap; tcp_unblock() - no longer
  * @tcp:	TCP
- * @c:		Connection
+ * @c:		Connection, established or closed
  */
 void tcp_block(struct tcp *tcp, struct tcp_conn *c);
 void tcp_unblock(struct tcp *tcp, struct tcp_conn *c);

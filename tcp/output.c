@@ -182,26 +182,11 @@ void tcp_send_rst(struct tcp *tcp, const struct packet_group *g,
 
 void tcp_block(struct tcp *tcp, struct tcp_conn *c)
 {
-	uint32_t idx = flow_idx(tcp->flows, &c->f);
-	struct flow *head;
-
 	if (c->flags & TCP_TAP_BLOCKED)
 		return;
+	tcp_opened(tcp, c); /* a flow is in one list at most */
 	c->flags |= TCP_TAP_BLOCKED;
-	c->blocked_prev = FLOW_NONE;
-	c->blocked_next = tcp->blocked;
-	head = tcp->blocked == FLOW_NONE
-		       ? NULL
-		       : flow_at(tcp->flows, tcp->blocked, FLOW_TCP);
-	if (head)
-		((struct tcp_conn *)(void *)head)->blocked_prev = idx;
-	tcp->blocked = idx;
-}
-
-/* Connection of a slot that is known to hold one */
-static struct tcp_conn *tcp_slot(struct tcp *tcp, uint32_t idx)
-{
-	return (struct tcp_conn *)(void *)flow_at(tcp->flows, idx, FLOW_TCP);
+	flow_list_add(tcp->flows, &tcp->blocked, &c->f);
 }
 
 void tcp_unblock(struct tcp *tcp, struct tcp_conn *c)
@@ -209,12 +194,7 @@ void tcp_unblock(struct tcp *tcp, struct tcp_conn *c)
 	if (!(c->flags & TCP_TAP_BLOCKED))
 		return;
 	c->flags &= (uint16_t)~TCP_TAP_BLOCKED;
-	if (c->blocked_next != FLOW_NONE)
-		tcp_slot(tcp, c->blocked_next)->blocked_prev = c->blocked_prev;
-	if (c->blocked_prev != FLOW_NONE)
-		tcp_slot(tcp, c->blocked_prev)->blocked_next = c->blocked_next;
-	else
-		tcp->blocked = c->blocked_next;
+	flow_list_del(tcp->flows, &tcp->blocked, &c->f);
 }
 
 /* Most payload of one frame, and how it is to be cut */

@@ -200,6 +200,7 @@ static void check_flows(void)
 		used++;
 		CHECK(c->st.phase != PHASE_NEW && c->st.phase < PHASES);
 		CHECK(c->st.phase != PHASE_CLOSED || c->flags & TCP_LAST);
+		CHECK(!c->opening || !(c->flags & TCP_TAP_BLOCKED));
 		if (c->st.phase == PHASE_CLOSED)
 			continue;
 		CHECK(c->fd >= 0);
@@ -571,7 +572,7 @@ static void finish(void)
 			close(peer[i].fd);
 	flows_close(&flows, tcp_flow_close);
 	flow_run_deferred(&flows);
-	CHECK(!flows.used && tcp.blocked == FLOW_NONE);
+	CHECK(!flows.used && !tcp.blocked.head);
 	tap_mem_reset();
 	for (i = 0; i < CONNS; i++)
 		while (listener[i] >= 0 &&

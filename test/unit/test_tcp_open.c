@@ -721,6 +721,51 @@ static void test_evict(void **state)
 	close(l);
 }
 
+/* The tap is blocked the moment one opens: it waits for that, and makes no room any
+ * more, the other does
+ */
+static void test_open_blocked(void **state)
+{
+	struct env_conn c[2];
+	struct env_rx rx;
+	unsigned i;
+	int l;
+
+	(void)state;
+	l = env_listen(PEER4, 6019);
+	for (i = 0; i < 2; i++) {
+		c[i] = addresses(PEER4, 6019);
+		c[i].gport = (in_port_t)(40001 + i);
+		send_syn(&c[i], mss_ws7, 8);
+		c[i].fd = env_accept(l);
+		env_want(&c[i], &rx);
+		c[i].snd = rx.ack;
+		c[i].rcv = rx.seq + 1;
+	}
+	assert_int_equal(send(c[0].fd, env_pattern, 100, 0), 100);
+	env_wait();
+	env_turns();
+	tap_mem.blocked = true;
+	env_ack(&c[0], c[0].rcv);
+	env_turns();
+	assert_true(tcp_flow_evict(&env.tcp, false));
+	assert_int_equal(env_peer_error(c[1].fd), ECONNRESET);
+	assert_false(tcp_flow_evict(&env.tcp, false));
+	env_want_none();
+
+	tap_mem.blocked = false;
+	tcp_tap_ready(&env.tcp);
+	env_want(&c[0], &rx);
+	assert_int_equal(rx.len, 100);
+	env_want_none();
+	assert_int_equal(env.flows.used, 1);
+	assert_int_equal(env.tcp.opening.head, 0);
+	assert_int_equal(env.tcp.blocked.head, 0);
+	close(c[0].fd);
+	close(c[1].fd);
+	close(l);
+}
+
 #define T(name) cmocka_unit_test_setup(name, tcp_env_reset)
 
 int main(void)
@@ -753,6 +798,7 @@ int main(void)
 		T(test_spare_is_no_listener),
 		T(test_table_full),
 		T(test_evict),
+		T(test_open_blocked),
 	};
 
 	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
