@@ -193,7 +193,6 @@ static void tcp_take_syn(struct tcp *tcp, struct tcp_conn *c,
 	if (o.mss < MSS_MIN)
 		o.mss = MSS_MIN;
 	c->mss = o.mss < max ? o.mss : (uint16_t)max;
-	c->irs = seg->seq;
 	c->rcv_nxt = c->rcv_adv = seg->seq + 1;
 	c->snd_wnd = c->snd_wnd_max = seg->wnd;
 	c->snd_wl1 = seg->seq;
@@ -215,9 +214,8 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c)
 	c->f.proto = IPPROTO_TCP;
 	c->cwnd = c->ssthresh = UINT32_MAX / 2;
 	c->base = c->heard = tcp->loop->now;
-	c->isn = tcp_isn(tcp, tcp_tapside(c));
-	c->snd_una = c->recover = c->isn;
-	c->snd_nxt = c->snd_max = c->isn + 1;
+	c->snd_una = c->recover = tcp_isn(tcp, tcp_tapside(c));
+	c->snd_nxt = c->snd_max = c->snd_una + 1;
 	flow_hash_side(tcp->flows, &c->f, c->tapside);
 
 	/* Urgent data stays where it stands in the stream */
@@ -244,7 +242,7 @@ static void tcp_connected(struct tcp *tcp, struct tcp_conn *c)
 	tcp_event(c, TCP_EV_CONNECTED);
 	tcp_window_update(tcp, c, true);
 	tcp_timer_restart(tcp, c);
-	tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->isn);
+	tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->snd_una);
 }
 
 /* Tell by ICMP why connect() failed, quoting the guest's SYN. Return: false if RST
@@ -258,7 +256,7 @@ static bool tcp_refuse_icmp(struct tcp *tcp, const struct tcp_conn *c,
 	bool v4 = inany_v4(&s->eaddr);
 	struct tcphdr th = { .source = htons(s->eport),
 			     .dest = htons(s->oport),
-			     .seq = htonl(c->irs) };
+			     .seq = htonl(c->rcv_nxt - 1) };
 	struct icmp_quote q = { .src = &s->eaddr,
 				.dst = &s->oaddr,
 				.proto = IPPROTO_TCP,
@@ -383,7 +381,7 @@ static void tcp_input_crossed(struct tcp *tcp, struct tcp_conn *c,
 	tcp_event(c, TCP_EV_CROSSED);
 	tcp_timer_restart(tcp, c);
 	tcp_window_update(tcp, c, true);
-	tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->isn);
+	tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->snd_una);
 }
 
 /* Answer to our SYN (RFC 9293 3.10.7.3) */
@@ -400,7 +398,7 @@ static void tcp_input_syn_sent(struct tcp *tcp, struct tcp_conn *c,
 		tcp->stats.bad_segment += !(seg.flags & TH_SYN);
 		return;
 	}
-	if (seg.ack != c->isn + 1) {
+	if (seg.ack != c->snd_una + 1) {
 		tcp->stats.bad_ack++;
 		if (!(seg.flags & TH_RST))
 			tcp_send_rst(tcp, g, &seg);
@@ -418,7 +416,7 @@ static void tcp_input_syn_sent(struct tcp *tcp, struct tcp_conn *c,
 		return;
 	}
 	tcp_take_syn(tcp, c, &seg);
-	c->snd_una = c->isn + 1;
+	c->snd_una++;
 	c->heard = tcp->loop->now;
 	tcp_event(c, TCP_EV_SYN_ACKED);
 	tcp_timer_restart(tcp, c);
@@ -597,7 +595,7 @@ static bool tcp_open_from_host(struct tcp *tcp, int fd,
 	}
 	tcp->stats.opened_host++;
 	tcp_window_update(tcp, c, true);
-	tcp_send_flag(tcp, c, TH_SYN, c->isn);
+	tcp_send_flag(tcp, c, TH_SYN, c->snd_una);
 	tcp_settle(tcp, c);
 	return true;
 }

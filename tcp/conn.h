@@ -97,8 +97,7 @@ enum tcp_flag {
  *
  * Towards the guest. The head of the socket's queue is at @snd_una: bytes are
  * discarded as they are acknowledged.
- * @isn:	Our initial sequence number
- * @snd_una:	Oldest unacknowledged
+ * @snd_una:	Oldest unacknowledged; up to being established that is our SYN
  * @snd_nxt:	Next to be sent
  * @snd_max:	Highest ever sent, @snd_nxt may have gone back
  * @snd_wnd:	Window of the guest, bytes, and
@@ -110,8 +109,8 @@ enum tcp_flag {
  * @peek_off:	Offset the kernel will peek at next
  *
  * From the guest.
- * @irs:	Its initial sequence number
- * @rcv_nxt:	Next expected: all before was taken by the socket
+ * @rcv_nxt:	Next expected: all before was taken by the socket. Up to being
+ *		established, what follows its SYN
  * @rcv_adv:	Right edge of the window announced, never moved left
  * @ack_lag:	Bytes before @rcv_nxt not acknowledged yet, and
  * @ack_last:	the last acknowledgement then: see tcp_lag()
@@ -140,10 +139,10 @@ struct tcp_conn {
 	uint8_t dup_acks;
 	uint8_t guest_ws, our_ws;
 	uint16_t mss;
-	uint32_t isn, snd_una, snd_nxt, snd_max, snd_wnd, snd_wnd_max, snd_wl1;
+	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wnd_max, snd_wl1;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t peek_off;
-	uint32_t irs, rcv_nxt, rcv_adv, rcv_wnd, ack_lag, ack_last;
+	uint32_t rcv_nxt, rcv_adv, rcv_wnd, ack_lag, ack_last;
 	uint64_t base, heard;
 	uint32_t challenged;
 	uint32_t fin_seq;

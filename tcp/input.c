@@ -139,12 +139,12 @@ static void tcp_input_rst(struct tcp *tcp, struct tcp_conn *c,
 static bool tcp_input_syn(struct tcp *tcp, struct tcp_conn *c,
 			  struct tcp_seg *seg)
 {
-	if (c->st.phase != PHASE_SYN_RCVD || seg->seq != c->irs) {
+	if (c->st.phase != PHASE_SYN_RCVD || seg->seq != c->rcv_nxt - 1) {
 		tcp_challenge(tcp, c); /* RFC 5961 4.2 */
 		return false;
 	}
 	if (!(seg->flags & TH_ACK)) {
-		tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->isn);
+		tcp_send_flag(tcp, c, TH_SYN | TH_ACK, c->snd_una);
 		return false;
 	}
 	seg->flags &= (uint8_t)~TH_SYN;
@@ -195,12 +195,12 @@ static bool tcp_input_opened(struct tcp *tcp, struct tcp_conn *c,
 			     const struct packet_group *g,
 			     const struct tcp_seg *seg)
 {
-	if (seg->ack != c->isn + 1) {
+	if (seg->ack != c->snd_una + 1) {
 		tcp->stats.bad_ack++;
 		tcp_send_rst(tcp, g, seg);
 		return false;
 	}
-	c->snd_una = c->snd_nxt = c->snd_max = c->isn + 1;
+	c->snd_una = c->snd_nxt = c->snd_max = seg->ack;
 	c->flags |= TCP_MORE;
 	tcp_event(c, TCP_EV_SYN_ACKED);
 	tcp_timer_restart(tcp, c);

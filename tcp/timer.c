@@ -99,7 +99,7 @@ static void tcp_syn_timeout(struct tcp *tcp, struct tcp_conn *c)
 		tcp_reset(tcp, c);
 		return;
 	}
-	tcp_send_flag(tcp, c, rcvd ? TH_SYN | TH_ACK : TH_SYN, c->isn);
+	tcp_send_flag(tcp, c, rcvd ? TH_SYN | TH_ACK : TH_SYN, c->snd_una);
 }
 
 /* Unacknowledged data: go back and send from there, slowly at first */

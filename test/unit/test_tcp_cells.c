@@ -395,7 +395,7 @@ static void enter(enum state want)
 		syn();
 		c.fd = env_accept(listener);
 		env_wait();
-		c.risn = env_flow()->isn;
+		c.risn = env_flow()->snd_una;
 		c.rcv = c.risn + 1;
 		break;
 	case SYN_SENT:
@@ -499,7 +499,7 @@ static void end(void)
 	if (!f)
 		return;
 	rst.seq = f->rcv_nxt;
-	rst.ack = f->isn + 1;
+	rst.ack = f->snd_max;
 	env_send(&c, &rst, 1);
 	env_turns();
 	assert_null(env_flow());

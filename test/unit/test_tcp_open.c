@@ -56,7 +56,7 @@ static void syn_ack(const char *peer, const uint8_t *opts, size_t len, bool ws,
 	send_syn(&c, opts, len);
 	assert_false(env_get(&rx));
 	assert_int_equal(env_flow()->st.phase, PHASE_CONNECTING);
-	env_want_bare(&c, TH_SYN | TH_ACK, env_flow()->isn, 1001, &rx);
+	env_want_bare(&c, TH_SYN | TH_ACK, env_flow()->snd_una, 1001, &rx);
 	tcp_opt_parse(rx.opts, rx.optlen, &so);
 	assert_int_equal(rx.optlen, ws ? 8 : 4);
 	assert_int_equal(so.mss, mss);
