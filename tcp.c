@@ -213,7 +213,7 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c)
 
 	c->f.proto = IPPROTO_TCP;
 	c->cwnd = c->ssthresh = UINT32_MAX / 2;
-	c->base = c->heard = tcp->loop->now;
+	c->base = c->heard = tcp_now(tcp);
 	c->snd_una = c->recover = tcp_isn(tcp, tcp_tapside(c));
 	c->snd_nxt = c->snd_max = c->snd_una + 1;
 	flow_hash_side(tcp->flows, &c->f, c->tapside);
@@ -377,7 +377,7 @@ static void tcp_input_crossed(struct tcp *tcp, struct tcp_conn *c,
 			      const struct tcp_seg *seg)
 {
 	tcp_take_syn(tcp, c, seg);
-	c->heard = tcp->loop->now;
+	c->heard = tcp_now(tcp);
 	tcp_event(c, TCP_EV_CROSSED);
 	tcp_timer_restart(tcp, c);
 	tcp_window_update(tcp, c, true);
@@ -417,7 +417,7 @@ static void tcp_input_syn_sent(struct tcp *tcp, struct tcp_conn *c,
 	}
 	tcp_take_syn(tcp, c, &seg);
 	c->snd_una++;
-	c->heard = tcp->loop->now;
+	c->heard = tcp_now(tcp);
 	tcp_event(c, TCP_EV_SYN_ACKED);
 	tcp_timer_restart(tcp, c);
 	tcp_window_update(tcp, c, true);

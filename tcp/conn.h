@@ -123,9 +123,11 @@ enum tcp_flag {
  * @fin_seq:	with this number
  * @rcv_wnd:	Size of the window when it was last looked up, bytes
  *
- * @base:	Since when the present deadline runs, ms
- * @heard:	When the guest was last heard, ms
- * @challenged:	When a challenge ACK was last sent, ms, modulo 2^32
+ * Times are in ms modulo 2^32: see tcp_since(). What waits longest is a keep-alive,
+ * which takes hours; modulo are 49 days.
+ * @base:	Since when the present deadline runs
+ * @heard:	When the guest was last heard
+ * @challenged:	When a challenge ACK was last sent
  */
 struct tcp_conn {
 	struct flow f;
@@ -143,8 +145,7 @@ struct tcp_conn {
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t peek_off;
 	uint32_t rcv_nxt, rcv_adv, rcv_wnd, ack_lag, ack_last;
-	uint64_t base, heard;
-	uint32_t challenged;
+	uint32_t base, heard, challenged;
 	uint32_t fin_seq;
 	uint16_t held, held_first, held_last;
 };
@@ -181,6 +182,21 @@ static inline const struct flowside *tcp_tapside(const struct tcp_conn *c)
 static inline uint32_t tcp_inflight(const struct tcp_conn *c)
 {
 	return c->snd_nxt - c->snd_una;
+}
+
+/* The present time, as a connection keeps it */
+static inline uint32_t tcp_now(const struct tcp *tcp)
+{
+	return (uint32_t)tcp->loop->now;
+}
+
+/* How long ago a time is that a connection keeps, ms. After 2^32 ms it is 0 again:
+ * what should have been done all the while is then done once more too late, by no
+ * more than it has to wait for.
+ */
+static inline uint32_t tcp_since(const struct tcp *tcp, uint32_t then)
+{
+	return tcp_now(tcp) - then;
 }
 
 /* --- tcp.c ------------------------------------------------------------- */
@@ -472,7 +488,7 @@ void tcp_timer_arm(struct tcp *tcp, struct tcp_conn *c);
 static inline void tcp_timer_restart(struct tcp *tcp, struct tcp_conn *c)
 {
 	c->retries = 0;
-	c->base = tcp->loop->now;
+	c->base = tcp_now(tcp);
 }
 
 #endif /* TCP_CONN_H */

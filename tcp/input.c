@@ -104,11 +104,9 @@ bad:
 /* A challenge ACK is due, if the last one is some time ago */
 static void tcp_challenge(struct tcp *tcp, struct tcp_conn *c)
 {
-	uint32_t now = (uint32_t)tcp->loop->now;
-
-	if (c->challenged && now - c->challenged < CHALLENGE_INTERVAL)
+	if (c->challenged && tcp_since(tcp, c->challenged) < CHALLENGE_INTERVAL)
 		return;
-	c->challenged = now;
+	c->challenged = tcp_now(tcp);
 	c->flags |= TCP_ACK_DUE;
 	tcp->stats.challenge++;
 }
@@ -641,7 +639,7 @@ void tcp_input(struct tcp *tcp, struct tcp_conn *c,
 	tcp_rx_init(c, &rx);
 	rx.request = !g->first->next && !(c->flags & TCP_ACK_DUE);
 
-	c->heard = tcp->loop->now;
+	c->heard = tcp_now(tcp);
 	if (!tcp_input_segs(tcp, c, g, &rx))
 		return;
 	tcp_collect_late(tcp, c, &rx);

@@ -353,7 +353,7 @@ static void tcp_flight_begins(struct tcp *tcp, struct tcp_conn *c)
 {
 	if (c->snd_nxt == c->snd_max)
 		c->retries = 0;
-	c->base = tcp->loop->now;
+	c->base = tcp_now(tcp);
 }
 
 /* Send FIN once all data is out */
@@ -380,7 +380,8 @@ void tcp_note_bulk(struct tcp *tcp, const struct tcp_conn *c, uint32_t bytes)
 {
 	uint64_t span = tcp->loop->now / TCP_BULK_SPAN_MS;
 
-	if (bytes < TCP_BULK_BYTES || c->base / TCP_BULK_SPAN_MS == span)
+	if (bytes < TCP_BULK_BYTES ||
+	    c->base / TCP_BULK_SPAN_MS == tcp_now(tcp) / TCP_BULK_SPAN_MS)
 		return;
 	if (span != tcp->bulk_span) {
 		tcp->bulk = span == tcp->bulk_span + 1 ? tcp->bulk_now : 0;
@@ -463,7 +464,7 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 		tcp_note_bulk(tcp, c, (uint32_t)len);
 		if (!tcp_inflight(c))
 			tcp_flight_begins(tcp, c);
-		if (tcp->loop->now - c->heard < TCP_ACK_DELAY)
+		if (tcp_since(tcp, c->heard) < TCP_ACK_DELAY)
 			c->flags |= TCP_DIALOGUE;
 		c->snd_nxt += (uint32_t)len;
 		if (SEQ_GT(c->snd_nxt, c->snd_max))

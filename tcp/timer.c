@@ -49,19 +49,33 @@ static bool tcp_waiting(const struct tcp_conn *c)
 	       !(c->st.fin & TCP_FIN_SENT);
 }
 
+/* When a wait of @ms that began at @from ends, on the loop's clock */
+static uint64_t tcp_end(const struct tcp *tcp, uint32_t from, uint64_t ms)
+{
+	return tcp->loop->now - tcp_since(tcp, from) + ms;
+}
+
+/* Was the guest heard since the present deadline runs? In the very millisecond
+ * counts: over a link that is memory most answers come in it
+ */
+static bool tcp_answered(const struct tcp *tcp, const struct tcp_conn *c)
+{
+	return tcp_since(tcp, c->heard) <= tcp_since(tcp, c->base);
+}
+
 /* When the state's deadline is due, UINT64_MAX: never */
-static uint64_t tcp_due(const struct tcp_conn *c)
+static uint64_t tcp_due(const struct tcp *tcp, const struct tcp_conn *c)
 {
 	switch (tcp_deadline(c->st, tcp_inflight(c), tcp_waiting(c))) {
 	case TCP_DL_SYN:
-		return c->base + backoff(RTO_SYN, c->retries);
+		return tcp_end(tcp, c->base, backoff(RTO_SYN, c->retries));
 	case TCP_DL_RETRANSMIT:
 	case TCP_DL_PROBE:
-		return c->base + backoff(RTO_DATA, c->retries);
+		return tcp_end(tcp, c->base, backoff(RTO_DATA, c->retries));
 	case TCP_DL_KEEPALIVE:
 		if (!c->retries)
-			return c->heard + KEEPALIVE_IDLE;
-		return c->base + KEEPALIVE_INTERVAL;
+			return tcp_end(tcp, c->heard, KEEPALIVE_IDLE);
+		return tcp_end(tcp, c->base, KEEPALIVE_INTERVAL);
 	case TCP_DL_NONE:
 		break;
 	}
@@ -69,16 +83,16 @@ static uint64_t tcp_due(const struct tcp_conn *c)
 }
 
 /* When an ACK that waits for a reply must go by itself, UINT64_MAX: never */
-static uint64_t tcp_ack_due(const struct tcp_conn *c)
+static uint64_t tcp_ack_due(const struct tcp *tcp, const struct tcp_conn *c)
 {
 	if (!(c->flags & TCP_ACK_DUE) || !(c->flags & TCP_ACK_LATER))
 		return UINT64_MAX;
-	return c->heard + TCP_ACK_DELAY;
+	return tcp_end(tcp, c->heard, TCP_ACK_DELAY);
 }
 
 void tcp_timer_arm(struct tcp *tcp, struct tcp_conn *c)
 {
-	uint64_t due = tcp_due(c), ack = tcp_ack_due(c);
+	uint64_t due = tcp_due(tcp, c), ack = tcp_ack_due(tcp, c);
 
 	if (ack < due)
 		due = ack;
@@ -128,9 +142,7 @@ static void tcp_ask(struct tcp *tcp, struct tcp_conn *c)
 	tcp_send_flag(tcp, c, TH_ACK, c->snd_una - 1);
 }
 
-/* The deadline passed. An answer counts if it came in the very millisecond of
- * the question: over a link that is memory most do.
- */
+/* The deadline passed */
 static void tcp_timeout(struct tcp *tcp, struct tcp_conn *c)
 {
 	enum tcp_deadline what = tcp_deadline(c->st, tcp_inflight(c),
@@ -139,9 +151,9 @@ static void tcp_timeout(struct tcp *tcp, struct tcp_conn *c)
 						  : DATA_RETRIES;
 
 	/* Whoever answers with a closed window is alive (RFC 9293 3.8.6.1) */
-	if (what == TCP_DL_PROBE && c->heard >= c->base)
+	if (what == TCP_DL_PROBE && tcp_answered(tcp, c))
 		c->retries = c->retries < 8 ? c->retries : 8;
-	c->base = tcp->loop->now;
+	c->base = tcp_now(tcp);
 	c->retries++;
 	if (what == TCP_DL_SYN) {
 		tcp_syn_timeout(tcp, c);
@@ -168,15 +180,15 @@ void tcp_flow_timer(void *ctx, struct flow *f)
 		tcp_flow_resume(tcp, f);
 		return;
 	}
-	if (c->retries && c->heard >= c->base &&
+	if (c->retries && tcp_answered(tcp, c) &&
 	    tcp_deadline(c->st, tcp_inflight(c), tcp_waiting(c)) ==
 		    TCP_DL_KEEPALIVE)
 		c->retries = 0;
-	if (tcp_ack_due(c) <= tcp->loop->now) {
+	if (tcp_ack_due(tcp, c) <= tcp->loop->now) {
 		c->flags &= (uint16_t) ~(TCP_DIALOGUE | TCP_ACK_LATER);
 		tcp_send_ack(tcp, c);
 	}
-	if (tcp_due(c) <= tcp->loop->now)
+	if (tcp_due(tcp, c) <= tcp->loop->now)
 		tcp_timeout(tcp, c);
 	tcp_settle(tcp, c);
 }

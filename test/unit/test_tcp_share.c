@@ -11,21 +11,20 @@
 #include "test/fake/tcp_env.h"
 
 /* Those that send much are counted, once in a span of time */
-static void test_bulk_count(void **state)
+static void bulk_count(uint64_t start)
 {
-	const uint64_t span = TCP_BULK_SPAN_MS;
-	struct loop loop = { .now = 1000 * span };
+	const uint32_t span = TCP_BULK_SPAN_MS;
+	struct loop loop = { .now = start };
 	struct tcp tcp = { .loop = &loop };
-	struct tcp_conn c[3] = { { .base = 999 * span },
-				 { .base = 999 * span + 1 },
-				 { .base = 999 * span - 1 } };
+	struct tcp_conn c[3] = { { .base = (uint32_t)start - span },
+				 { .base = (uint32_t)start - span + 1 },
+				 { .base = (uint32_t)start - span - 1 } };
 	unsigned i, k;
 
-	(void)state;
 	for (k = 0; k < 3; k++) {
 		for (i = 0; i < 3; i++) {
 			tcp_note_bulk(&tcp, &c[i], TCP_BULK_BYTES);
-			c[i].base = loop.now;
+			c[i].base = (uint32_t)loop.now;
 			tcp_note_bulk(&tcp, &c[i], TCP_BULK_BYTES);
 			assert_int_equal(tcp.bulk_now, i + 1);
 		}
@@ -39,6 +38,18 @@ static void test_bulk_count(void **state)
 	tcp_note_bulk(&tcp, &c[0], TCP_BULK_BYTES);
 	assert_int_equal(tcp.bulk_now, 1);
 	assert_int_equal(tcp.bulk, 0);
+}
+
+static void test_bulk_count(void **state)
+{
+	const uint64_t round = UINT64_C(1)
+			       << 32; /* of what a connection keeps */
+	uint64_t back;
+
+	(void)state;
+	bulk_count(1000 * TCP_BULK_SPAN_MS);
+	for (back = 0; back < 5; back++)
+		bulk_count(round - back * TCP_BULK_SPAN_MS);
 }
 
 /* With many others one has no more in flight than its share */

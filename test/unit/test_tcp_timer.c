@@ -531,11 +531,84 @@ static void test_silence(void **state)
 	close(c.fd);
 }
 
+/* Data sent now and lost comes again when it should, and no sooner */
+static void lose_once(struct env_conn *c)
+{
+	struct env_rx rx;
+
+	peer_sends(c, 0, 1000);
+	env_drop();
+	env_sleep(380);
+	env_want_none();
+	env_sleep(40);
+	env_want(c, &rx);
+	assert_int_equal(rx.seq, c->rcv);
+	env_ack(c, c->rcv + 1000);
+}
+
+/* Nobody has anything to say for longer than times are kept, or than those before
+ * and after can be told by half of that
+ */
+static void test_silence_long(void **state)
+{
+	const uint64_t day = 24 * 3600 * 1000, since[] = { 25 * day, 51 * day };
+	struct env_conn c;
+	uint64_t from;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(since) / sizeof(since[0]); i++) {
+		env_open(&c, PEER4, 1000, 7, 1000);
+		for (from = env.loop.now; env.loop.now < from + since[i];) {
+			env_sleep(2 * 3600 * 1000 + 1000);
+			env_want_bare(&c, TH_ACK, c.rcv - 1, c.snd, NULL);
+			env_ack(&c, c.rcv);
+			env_want_none();
+		}
+		lose_once(&c);
+		close(c.fd);
+		tcp_env_reset(state);
+	}
+}
+
+/* We did not run for that long: what is due is done at once, but after a whole
+ * round of the clock, when it is once more
+ */
+static void test_stopped_long(void **state)
+{
+	const uint64_t day = 24 * 3600 * 1000, round = UINT64_C(1) << 32;
+	const struct {
+		uint64_t stopped, late;
+	} rows[] = { { day, 0 },         { 25 * day, 0 },
+		     { 49 * day, 0 },    { round - 200, 0 },
+		     { round, 400 },     { round + 200, 200 },
+		     { round + 400, 0 }, { 2 * round + 300, 100 } };
+	struct env_conn c;
+	struct env_rx rx;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		tcp_env_reset(state);
+		env_open(&c, PEER4, 1000, 7, 1000);
+		peer_sends(&c, 0, 1000);
+		env_want(&c, &rx);
+		env.loop.now += rows[i].stopped;
+		if (rows[i].late > 20) {
+			env_sleep(rows[i].late - 20);
+			env_want_none();
+		}
+		env_sleep(40);
+		env_want(&c, &rx);
+		assert_int_equal(rx.seq, c.rcv);
+		close(c.fd);
+	}
+}
+
 /* One deadline gives way to another in either direction */
 static void test_deadlines_change(void **state)
 {
 	struct env_conn c;
-	struct env_rx rx;
 	unsigned i;
 
 	(void)state;
@@ -544,19 +617,30 @@ static void test_deadlines_change(void **state)
 		/* idle for an hour, then data that gets lost */
 		env_sleep(3600000);
 		env_want_none();
-		peer_sends(&c, 0, 1000);
-		env_drop();
-		env_sleep(380);
-		env_want_none();
-		env_sleep(40);
-		env_want(&c, &rx);
-		assert_int_equal(rx.seq, c.rcv);
-		env_ack(&c, c.rcv + 1000);
+		lose_once(&c);
 	}
 	close(c.fd);
 }
 
+/* Times that a connection keeps are of 32 bits: so soon, ms, they begin at 0 again,
+ * with the first repetitions, or between a question and the answer in test_silence()
+ */
+static uint64_t soon = 2000, later = 2 * 3600 * 1000 + 500;
+
+static int before_round(void **state)
+{
+	const uint64_t *ms = *state;
+	int rc = tcp_env_reset(state);
+
+	env.loop.now = (env.loop.now | UINT32_MAX) - *ms;
+	return rc;
+}
+
 #define T(name) cmocka_unit_test_setup(name, tcp_env_reset)
+#define R(name, ms)                                                            \
+	{                                                                      \
+#name ", " #ms " a new round", name, before_round, NULL, &(ms) \
+	}
 
 int main(void)
 {
@@ -576,7 +660,18 @@ int main(void)
 		T(test_keepalive_mirrored),
 		T(test_window_probe_not_mirrored),
 		T(test_silence),
+		T(test_silence_long),
+		T(test_stopped_long),
 		T(test_deadlines_change),
+		R(test_syn_retries, soon),
+		R(test_syn_ack_retries, soon),
+		R(test_data_retries, soon),
+		R(test_rto_recovers, soon),
+		R(test_rto_spurious, soon),
+		R(test_rto_restart, soon),
+		R(test_silence, soon),
+		R(test_silence, later),
+		R(test_deadlines_change, soon),
 	};
 
 	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
