@@ -29,6 +29,7 @@
 
 _Static_assert(sizeof(struct flow) <= FLOW_SLOT / 2 + 32,
 	       "common head leaves room for the protocol");
+_Static_assert(!(FLOW_SLOT % 32), "slots in four cache lines, and aligned");
 
 /* What is hashed, without holes */
 struct flow_key {

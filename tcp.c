@@ -129,7 +129,8 @@ void tcp_opened(struct tcp *tcp, struct tcp_conn *c)
 
 bool tcp_settle(struct tcp *tcp, struct tcp_conn *c)
 {
-	if (c->st.phase == PHASE_ESTABLISHED || c->st.phase == PHASE_CLOSED)
+	if (c->opening &&
+	    (c->st.phase == PHASE_ESTABLISHED || c->st.phase == PHASE_CLOSED))
 		tcp_opened(tcp, c);
 	if (c->st.phase != PHASE_CLOSED) {
 		tcp_timer_arm(tcp, c);
@@ -199,7 +200,6 @@ static void tcp_take_syn(struct tcp *tcp, struct tcp_conn *c,
 	if (o.wscale >= 0) {
 		c->flags |= TCP_WS_OK;
 		c->guest_ws = (uint8_t)o.wscale;
-		c->our_ws = TCP_OUR_WSCALE;
 	}
 	c->sack_ok = o.sack_ok;
 }
@@ -216,7 +216,7 @@ static int tcp_setup(struct tcp *tcp, struct tcp_conn *c)
 	c->base = c->heard = tcp_now(tcp);
 	c->snd_una = c->recover = tcp_isn(tcp, tcp_tapside(c));
 	c->snd_nxt = c->snd_max = c->snd_una + 1;
-	flow_hash_side(tcp->flows, &c->f, c->tapside);
+	flow_hash_side(tcp->flows, &c->f, tcp_tapside_nr(c));
 
 	/* Urgent data stays where it stands in the stream */
 	sock_set_int(c->fd, SOL_SOCKET, SO_OOBINLINE, 1);
@@ -312,7 +312,6 @@ static int tcp_open_from_tap(struct tcp *tcp, const struct flowside *tap,
 	c->f.pif[TGTSIDE] = PIF_HOST;
 	c->f.side[INISIDE] = *tap;
 	c->f.side[TGTSIDE] = *host;
-	c->tapside = INISIDE;
 	tcp_event(c, TCP_EV_SYN);
 	tcp_take_syn(tcp, c, seg);
 	tcp->stats.opened_tap++;
@@ -587,7 +586,6 @@ static bool tcp_open_from_host(struct tcp *tcp, int fd,
 	c->f.pif[TGTSIDE] = PIF_TAP;
 	c->f.side[INISIDE] = *host;
 	c->f.side[TGTSIDE] = *tap;
-	c->tapside = TGTSIDE;
 	tcp_event(c, TCP_EV_ACCEPT);
 	if (tcp_setup(tcp, c)) {
 		flow_free(tcp->flows, &c->f);

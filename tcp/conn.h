@@ -84,7 +84,6 @@ enum tcp_flag {
  *		the list of those opening, and later of those blocked
  * @fd:		Socket
  * @st:		Phase and FIN bits; changed by tcp_event() alone
- * @tapside:	Which side of the flow is the tap's
  * @flags:	enum tcp_flag
  * @opening:	In the list of those not established yet
  * @sack_ok:	The guest understands selective acknowledgements
@@ -92,7 +91,6 @@ enum tcp_flag {
  * @retries:	Times the present deadline passed without an answer
  * @dup_acks:	Duplicate ACKs in a row
  * @guest_ws:	Shift for windows the guest announces
- * @our_ws:	Shift for windows we announce
  * @mss:	Most payload of a segment to the guest
  *
  * Towards the guest. The head of the socket's queue is at @snd_una: bytes are
@@ -133,21 +131,17 @@ struct tcp_conn {
 	struct flow f;
 	int fd;
 	struct tcp_state st;
-	uint8_t tapside;
-	uint8_t retries;
 	uint16_t flags;
 	bool opening : 1, starved : 1, careful : 1, dropped : 1;
 	bool sack_ok : 1, fin_held : 1;
-	uint8_t dup_acks;
-	uint8_t guest_ws, our_ws;
-	uint16_t mss;
+	uint8_t retries, dup_acks, guest_ws;
+	uint16_t mss, held, held_first, held_last;
 	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wnd_max, snd_wl1;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t peek_off;
 	uint32_t rcv_nxt, rcv_adv, rcv_wnd, ack_lag, ack_last;
 	uint32_t base, heard, challenged;
 	uint32_t fin_seq;
-	uint16_t held, held_first, held_last;
 };
 _Static_assert(sizeof(struct tcp_conn) <= FLOW_SLOT, "must fit a slot");
 
@@ -172,10 +166,22 @@ struct tcp_hdr_spec {
 	size_t optlen; /* multiple of 4 */
 };
 
+/* Which side of the flow is the tap's */
+static inline unsigned tcp_tapside_nr(const struct tcp_conn *c)
+{
+	return c->f.pif[INISIDE] == PIF_TAP ? INISIDE : TGTSIDE;
+}
+
 /* Our side of the tap */
 static inline const struct flowside *tcp_tapside(const struct tcp_conn *c)
 {
-	return &c->f.side[c->tapside];
+	return &c->f.side[tcp_tapside_nr(c)];
+}
+
+/* Shift for windows we announce */
+static inline uint8_t tcp_our_ws(const struct tcp_conn *c)
+{
+	return c->flags & TCP_WS_OK ? TCP_OUR_WSCALE : 0;
 }
 
 /* Sequence space sent and not acknowledged, FIN included */

@@ -181,7 +181,7 @@ static void tcp_asked(struct tcp *tcp, struct tcp_conn *c)
 static bool tcp_in_window(const struct tcp_conn *c, const struct tcp_seg *seg,
 			  uint32_t expect)
 {
-	uint32_t oldest = c->rcv_nxt - ((uint32_t)UINT16_MAX << c->our_ws);
+	uint32_t oldest = c->rcv_nxt - ((uint32_t)UINT16_MAX << tcp_our_ws(c));
 
 	if (SEQ_GT(seg->seq, c->rcv_adv) && SEQ_GT(seg->seq, expect))
 		return false;

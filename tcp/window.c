@@ -135,7 +135,7 @@ void tcp_window_reopen(struct tcp *tcp, struct tcp_conn *c)
 uint16_t tcp_window_field(const struct tcp_conn *c, bool syn)
 {
 	uint32_t wnd = c->rcv_adv - c->rcv_nxt + c->ack_lag;
-	uint8_t shift = syn ? 0 : c->our_ws;
+	uint8_t shift = syn ? 0 : tcp_our_ws(c);
 
 	/* Round up: rounding down would move the edge left */
 	wnd = (wnd + (1U << shift) - 1) >> shift;
