@@ -121,14 +121,14 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 # What runs once or now and then, or does little but call the kernel, is made small
 # rather than fast
 SMALL	:= $(patsubst %.c,$(O)/%.o,$(wildcard conf*.c conf/*.c nl/*.c pasta*.c) \
-	     daemon.c isolation.c seccomp.c passt.c stats.c netns.c arp.c ndp.c \
-	     dhcp.c dhcpv6.c frag.c fwd.c fwd/listen.c fwd/nat.c fwd/procnet.c \
-	     fwd/report.c fwd/scan.c fwd/wanted.c icmp.c icmp_error.c \
-	     guest.c lib/bitmap.c lib/caps.c lib/dnsname.c lib/errstr.c \
-	     lib/fdio.c lib/lineread.c lib/log.c lib/moderate.c lib/notify.c \
-	     pcap.c sock.c tap/fragment.c tap/trace.c tcp.c tcp/hold.c \
-	     tcp/opt.c tcp/splice.c tcp/timer.c tcp/window.c udp/err.c \
-	     udp/flow.c udp/open.c udp/recv.c)
+	     arp.c daemon.c dhcp.c dhcpv6.c flow.c frag.c fwd.c guest.c icmp.c \
+	     icmp_error.c isolation.c ndp.c netns.c passt.c pcap.c seccomp.c \
+	     sock.c stats.c tcp.c fwd/listen.c fwd/nat.c fwd/procnet.c \
+	     fwd/report.c fwd/scan.c fwd/wanted.c lib/bitmap.c lib/busy.c \
+	     lib/caps.c lib/dnsname.c lib/errstr.c lib/fdio.c lib/lineread.c \
+	     lib/log.c lib/moderate.c lib/notify.c tap/fragment.c tap/trace.c \
+	     tcp/hold.c tcp/opt.c tcp/splice.c tcp/timer.c tcp/window.c \
+	     udp/err.c udp/flow.c udp/open.c udp/recv.c)
 FAKES	:= $(patsubst %.c,$(O)/%.o,$(wildcard test/fake/*.c))
 
 .PHONY: all static failpoints failpoints-bin install install-strip uninstall \

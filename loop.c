@@ -9,11 +9,15 @@
  * turn.
  *
  * #syscalls epoll_pwait ppoll epoll_ctl clock_gettime(0=CLOCK_MONOTONIC)
+ * #syscalls sched_setscheduler(0=0,1=SCHED_OTHER/SCHED_BATCH)
  */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "loop.h"
 #include "lib/log.h"
@@ -51,6 +55,10 @@ int loop_init(struct loop *loop, const struct loop_handler *handler,
 	      const struct loop_hooks *hooks)
 {
 	*loop = (struct loop){ .handler = handler, .hooks = hooks };
+	/* Not by the C library: functions of musl's always fail */
+	loop->policy = -1;
+	if (syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER)
+		loop->policy = SCHED_OTHER;
 	loop_clock(loop);
 	wheel_init(&loop->wheel, loop->now);
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -81,6 +89,18 @@ void loop_del(struct loop *loop, int fd)
 	loop_ctl(loop, EPOLL_CTL_DEL, fd, 0, (union epoll_ref){ .u64 = 0 });
 }
 
+void loop_batch(struct loop *loop, bool on)
+{
+	const struct sched_param param = { 0 };
+	int to = on ? SCHED_BATCH : SCHED_OTHER;
+
+	if (loop->policy < 0 || loop->policy == to)
+		return;
+	if (syscall(SYS_sched_setscheduler, 0, to, &param))
+		to = -1;
+	loop->policy = to;
+}
+
 void loop_quit(struct loop *loop, int status)
 {
 	loop->quit = true;
@@ -96,6 +116,10 @@ static void loop_dispatch(struct loop *loop, const struct epoll_event *ev)
 	if (ref.type >= EPOLL_TYPES)
 		return;
 	loop->count[ref.type]++;
+	if (ref.type != EPOLL_TAP && ref.id != loop->flow) {
+		loop->flow = ref.id;
+		loop->others++;
+	}
 	h = &loop->handler[ref.type];
 	if (h->event)
 		h->event(h->ctx, ref, ev->events);

@@ -66,8 +66,11 @@ struct loop_hooks {
  * @handler:	Table of EPOLL_TYPES rows
  * @hooks:	Timers and turn
  * @count:	Events so far, by type
+ * @flow:	Flow, or listener, that had the last event but for the link's
+ * @others:	Times so far that it was not the one before
  * @busy:	Work is pending: do not sleep before the next turn
  * @pause:	Unless @busy, do nothing for so long before the next turn, us
+ * @policy:	Our scheduling policy, sched(7), -1: not ours to change
  * @quit:	Leave after this turn
  * @status:	Exit status then
  */
@@ -79,8 +82,11 @@ struct loop {
 	const struct loop_handler *handler;
 	const struct loop_hooks *hooks;
 	uint64_t count[EPOLL_TYPES];
+	uint32_t flow;
+	uint64_t others;
 	bool busy;
 	unsigned pause;
+	int policy;
 	bool quit;
 	int status;
 };
@@ -132,6 +138,16 @@ static inline void loop_arm(struct loop *loop, struct wtimer *t, uint64_t ms)
 {
 	wheel_arm(&loop->wheel, t, loop->now + ms);
 }
+
+/**
+ * loop_batch() - Take the CPU from nobody when we wake up, or do again
+ * @loop:	Loop
+ * @on:		SCHED_BATCH; otherwise SCHED_OTHER, as at first
+ *
+ * Does nothing if whoever started us chose another policy, or it may not be
+ * changed. Source: sched_setscheduler(2), sched(7)
+ */
+void loop_batch(struct loop *loop, bool on);
 
 /**
  * loop_quit() - Leave the loop after this turn

@@ -42,6 +42,7 @@
 #include "guest.h"
 #include "icmp.h"
 #include "isolation.h"
+#include "lib/busy.h"
 #include "lib/fdio.h"
 #include "lib/log.h"
 #include "lib/moderate.h"
@@ -89,6 +90,8 @@ static struct passt {
 	struct pcap pcap;
 	struct stats stats;
 	struct moderate moderate;
+	struct busy busy;
+	struct wtimer calm; /* what busy() told is to be looked at again */
 	struct daemon daemon;
 	int signals; /* signalfd */
 } passt;
@@ -179,6 +182,8 @@ static void timer_due(void *ctx, struct wtimer *t)
 
 	if (t == &p->ndp.timer)
 		ndp_timer(&p->ndp);
+	else if (t == &p->calm)
+		return; /* at the end of the turn */
 	else if (!fwd_scan_timer(&p->fwd, t) && !pasta_timer(&p->pasta, t))
 		flow_timer(&p->flows, t);
 }
@@ -198,6 +203,19 @@ static void pause_for_more(struct passt *p)
 	p->loop.pause = moderate(&p->moderate, p->loop.us, &c);
 }
 
+/* Leave the CPU to who feeds us while one flow keeps us busy */
+static void give_way(struct passt *p)
+{
+	bool on = false;
+
+	if (!busy(&p->busy, p->loop.us, p->loop.others, p->tap.company, &on))
+		return;
+	loop_batch(&p->loop, on);
+	/* in the middle of a millisecond */
+	if (on)
+		loop_arm(&p->loop, &p->calm, BUSY_SPAN_US / 1000 + 1);
+}
+
 static void turn_end(void *ctx)
 {
 	struct passt *p = ctx;
@@ -208,6 +226,7 @@ static void turn_end(void *ctx)
 		p->loop.busy = true;
 	tap_flush(&p->tap);
 	pause_for_more(p);
+	give_way(p);
 	fwd_scan_turn(&p->fwd);
 	if (p->fwd.netns)
 		netns_refill(&p->netns);

@@ -415,6 +415,7 @@ END {
 	print "#include <linux/sockios.h>"
 	print "#include <netinet/in.h>"
 	print "#include <netinet/tcp.h>"
+	print "#include <sched.h>"
 	print "#include <signal.h>"
 	print "#include <stddef.h>"
 	print "#include <sys/ioctl.h>"

@@ -2,7 +2,9 @@
 """Load: crowds, floods, what happens when there are too many, and that the
 service is there afterwards, with no more memory and descriptors than before."""
 
+import functools
 import itertools
+import os
 import re
 import socket
 import time
@@ -280,6 +282,23 @@ def test_pings(service, name):
            sum(m["got"] / m["seconds"] for m in moved) / 1e6)
     assert all(m["got"] > 10e6 for m in moved), moved
     assert [int(p[1]) for p in pings] == [n, n], said
+
+
+@pytest.mark.parametrize("name", ("pasta", "passt"))
+@pytest.mark.parametrize("fam", FAMILIES, ids=repr)
+def test_policy(service, name, fam):
+    """Who feeds us keeps the CPU while bulk is alone, if nobody else wants it:
+    on a machine that has others to serve it may take a while until that is so.
+    Afterwards all is as usual."""
+    s = service(name)
+    policy = functools.partial(os.sched_getscheduler, s.daemon.pid)
+    assert policy() == os.SCHED_OTHER
+    bulk = s.run(s.daemon.ns, "bulk", fam.far, s.port)
+    wait_for(lambda: policy() == os.SCHED_BATCH, "being alone", 60)
+    assert bulk.finish()["got"] > 0
+    wait_for(lambda: policy() == os.SCHED_OTHER, "being as usual", 5)
+    assert s.daemon.run("ping", "-n", "-c", "1", "-W", "10", fam.far)
+    assert policy() == os.SCHED_OTHER
 
 
 @pytest.mark.long

@@ -9,11 +9,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -395,16 +397,85 @@ static void test_broken(void **state)
 	close(fd[1]);
 }
 
+/* Whose events they are: of one after the other; the link is everybody's */
+static void test_others(void **state)
+{
+	int link = watched(EPOLL_TAP, 0, EPOLLIN | EPOLLET), a, b;
+	unsigned i;
+
+	(void)state;
+	a = watched(EPOLL_TCP, 5, EPOLLIN | EPOLLET);
+	b = watched(EPOLL_TCP, 9, EPOLLIN | EPOLLET);
+	for (i = 0; i < 3; i++) {
+		kick(a);
+		kick(link);
+		assert_int_equal(loop_turn(&loop, 0), 2);
+	}
+	assert_int_equal(loop.others, 1);
+	kick(b);
+	loop_turn(&loop, 0);
+	assert_int_equal(loop.others, 2);
+	kick(a);
+	loop_turn(&loop, 0);
+	assert_int_equal(loop.others, 3);
+	close(a);
+	close(b);
+	close(link);
+}
+
+/* The policy of this thread, as the kernel has it */
+static int policy(void)
+{
+	return (int)syscall(SYS_sched_getscheduler, 0);
+}
+
+static void test_batch(void **state)
+{
+	struct sched_param param = { 0 };
+
+	(void)state;
+	assert_int_equal(policy(), SCHED_OTHER);
+	loop_batch(&loop, false);
+	assert_int_equal(policy(), SCHED_OTHER);
+	loop_batch(&loop, true);
+	assert_int_equal(policy(), SCHED_BATCH);
+	loop_batch(&loop, true);
+	assert_int_equal(policy(), SCHED_BATCH);
+	loop_batch(&loop, false);
+	assert_int_equal(policy(), SCHED_OTHER);
+
+	/* Chosen by who started us: left alone */
+	assert_int_equal(syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &param),
+			 0);
+	close(loop.epfd);
+	assert_int_equal(loop_init(&loop, handlers, &hooks), 0);
+	loop_batch(&loop, true);
+	assert_int_equal(policy(), SCHED_IDLE);
+	loop_batch(&loop, false);
+	assert_int_equal(policy(), SCHED_IDLE);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_event),   TEST(test_unknown_type), TEST(test_many),
-		TEST(test_close),   TEST(test_timer),        TEST(test_rearm),
-		TEST(test_timeout), TEST(test_busy),         TEST(test_pause),
-		TEST(test_quit),    TEST(test_interrupted),  TEST(test_broken),
+		TEST(test_event),
+		TEST(test_unknown_type),
+		TEST(test_many),
+		TEST(test_close),
+		TEST(test_timer),
+		TEST(test_rearm),
+		TEST(test_timeout),
+		TEST(test_busy),
+		TEST(test_pause),
+		TEST(test_quit),
+		TEST(test_interrupted),
+		TEST(test_broken),
 		TEST(test_overdue),
+		TEST(test_others),
+		/* the last one: this process stays idle */
+		TEST(test_batch),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
