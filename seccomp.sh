@@ -176,6 +176,37 @@ function take(mode, call,	name, rest, word, n, i)
 		take_form(mode, word[i], word[i] == "socketcall" ? "" : rest)
 }
 
+# Values of two lists, each once
+function merge(a, b,	value, n, i)
+{
+	n = split(b, value, "/")
+	for (i = 1; i <= n; i++)
+		if (index("/" a "/", "/" value[i] "/") == 0)
+			a = a "/" value[i]
+	return a
+}
+
+# One alternative more, or more values for the last check of one of them, if that
+# is all they differ in
+function add_alternative(rule, rest,	alt, n, i, what, len)
+{
+	match(rest, /=[^=]*$/)
+	what = substr(rest, 1, RSTART)
+	len = RSTART
+	n = split(rule, alt, ";")
+	rule = ""
+	for (i = 1; i <= n; i++) {
+		if (rest != "" && len && substr(alt[i], 1, len) == what &&
+		    index(substr(alt[i], len + 1), "=") == 0) {
+			alt[i] = what merge(substr(alt[i], len + 1),
+					    substr(rest, len + 1))
+			rest = ""
+		}
+		rule = rule (i > 1 ? ";" : "") alt[i]
+	}
+	return rest == "" ? rule : rule ";" rest
+}
+
 # A rule is "allow", "errno E", or "check" with alternatives "C,C...;C,C..."
 function take_form(mode, name, rest,	key)
 {
@@ -189,9 +220,9 @@ function take_form(mode, name, rest,	key)
 		rest = substr(rest, 2, length(rest) - 2)
 		if (!(key in rule) || rule[key] ~ /^errno/)
 			rule[key] = "check " rest
-		else if (rule[key] ~ /^check/ &&
-			 index(";" substr(rule[key], 7) ";", ";" rest ";") == 0)
-			rule[key] = rule[key] ";" rest
+		else if (rule[key] ~ /^check/)
+			rule[key] = "check " add_alternative( \
+				substr(rule[key], 7), rest)
 	} else {
 		die("cannot read: " name rest)
 	}
