@@ -19,6 +19,7 @@
  *
  * #syscalls:passt accept4 recvfrom sendmsg close
  * #syscalls:passt getsockopt(1=SOL_SOCKET,2=SO_PEERCRED)
+ * #syscalls:passt setsockopt(1=SOL_SOCKET,2=SO_SNDBUF)
  * #syscalls:passt socket(0=AF_INET,1&0xf=SOCK_DGRAM,2=IPPROTO_UDP)
  */
 #include <arpa/inet.h>
@@ -39,6 +40,11 @@
 
 #define STREAM_RX_LEN ((size_t)1 << 20)
 #define STREAM_TX_LEN ((size_t)1 << 20)
+
+/* Room in the socket, which the kernel doubles: by default it is that of three
+ * frames of 64 kB, and the client is woken for each three
+ */
+#define STREAM_SNDBUF (256 << 10)
 
 /* Frames waiting in the arena; more than one sendmsg() takes (IOV_MAX) */
 #define STREAM_TX_FRAMES 4096
@@ -141,8 +147,11 @@ static void stream_disconnect(struct tap *tap)
 static int stream_connect(struct tap *tap, int fd)
 {
 	union epoll_ref ref = { .type = EPOLL_TAP };
+	const int room = STREAM_SNDBUF;
 	int rc;
 
+	/* As much as there may be */
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	rc = loop_add(tap->loop, fd, EPOLLIN, ref);
 	if (rc)
 		return rc;
