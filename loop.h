@@ -19,10 +19,10 @@ enum epoll_type {
 	EPOLL_NETNS,      /* target namespace: pidfd, inotify */
 	EPOLL_TCP_LISTEN, /* id: forwarding listener */
 	EPOLL_TCP,        /* id: flow */
-	EPOLL_TCP_SPLICE, /* id: flow, side in the low bit */
+	EPOLL_TCP_SPLICE, /* id: flow; side */
 	EPOLL_UDP_LISTEN, /* id: forwarding listener */
 	EPOLL_UDP,        /* id: flow */
-	EPOLL_UDP_SPLICE, /* id: flow, side in the low bit */
+	EPOLL_UDP_SPLICE, /* id: flow; side */
 	EPOLL_PING,       /* id: flow */
 	EPOLL_TYPES
 };

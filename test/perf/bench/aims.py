@@ -23,7 +23,7 @@ AIMS = (
     ("tap-in-1500", {"limit": 0.60, "peer": 8}),
     ("tbf-out", {"limit": 0.97}),
     ("stall-out", {"limit": 0.5, "newest": 10}),
-    ("rtt-loss-*", {}),
+    ("rtt-loss-*", {"limit": 0.97}),
     ("rtt-*", {"limit": 0.97, "peer": 1}),
     ("passt-*", {"newest": 1.3}),
     ("splice-rr*", {"peer": 0.95}),
