@@ -247,7 +247,8 @@ void tcp_reset(struct tcp *tcp, struct tcp_conn *c);
 /**
  * tcp_note_bulk() - Count a connection that has much in flight, once in a while
  * @tcp:	TCP
- * @c:		Connection; its @base changes afterwards
+ * @c:		Connection; @base is set to the present time afterwards, or it
+ *		would be counted again
  * @bytes:	Sent to the guest now, or in flight
  *
  * Those counted share what may be in flight altogether. Otherwise it would be

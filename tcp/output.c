@@ -346,11 +346,13 @@ static ssize_t tcp_send_data(struct tcp *tcp, struct tcp_conn *c, uint32_t seq,
 	return -ENOMEM;
 }
 
-/* Nothing was in flight, now something will be: from here on the guest's ACK is
- * waited for. Sending again what a timeout took back is no progress, though.
+/* Nothing was in flight, now @bytes will be, or a FIN: from here on the guest's ACK
+ * is waited for. Sending again what a timeout took back is no progress, though.
  */
-static void tcp_flight_begins(struct tcp *tcp, struct tcp_conn *c)
+static void tcp_flight_begins(struct tcp *tcp, struct tcp_conn *c,
+			      uint32_t bytes)
 {
+	tcp_note_bulk(tcp, c, bytes);
 	if (c->snd_nxt == c->snd_max)
 		c->retries = 0;
 	c->base = tcp_now(tcp);
@@ -367,7 +369,7 @@ static void tcp_output_fin(struct tcp *tcp, struct tcp_conn *c)
 		return;
 	}
 	if (!tcp_inflight(c))
-		tcp_flight_begins(tcp, c);
+		tcp_flight_begins(tcp, c, 0);
 	tcp_event(c, TCP_EV_FIN_SENT);
 	c->flags |= TCP_FIN_ONCE;
 	c->snd_nxt++;
@@ -461,9 +463,8 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 			tcp_output_fin(tcp, c);
 			return;
 		}
-		tcp_note_bulk(tcp, c, (uint32_t)len);
 		if (!tcp_inflight(c))
-			tcp_flight_begins(tcp, c);
+			tcp_flight_begins(tcp, c, (uint32_t)len);
 		if (tcp_since(tcp, c->heard) < TCP_ACK_DELAY)
 			c->flags |= TCP_DIALOGUE;
 		c->snd_nxt += (uint32_t)len;

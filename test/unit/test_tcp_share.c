@@ -2,7 +2,9 @@
 /* TCP of many connections: what one of them may have in flight, or do in a turn */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,6 +52,61 @@ static void test_bulk_count(void **state)
 	bulk_count(1000 * TCP_BULK_SPAN_MS);
 	for (back = 0; back < 5; back++)
 		bulk_count(round - back * TCP_BULK_SPAN_MS);
+}
+
+/* Have the peer send bytes, and wait until all are in the socket's queue */
+static void burst(const struct env_conn *c, size_t len)
+{
+	int before, queued, i;
+
+	assert_int_equal(ioctl(env_flow()->fd, SIOCINQ, &before), 0);
+	queued = before;
+	assert_int_equal(send(c->fd, env_pattern, len, MSG_DONTWAIT), len);
+	for (i = 0; i < 1000 && queued < before + (int)len; i++) {
+		usleep(1000);
+		assert_int_equal(ioctl(env_flow()->fd, SIOCINQ, &queued), 0);
+	}
+	assert_int_equal(queued, before + (int)len);
+}
+
+/* A connection of a guest that gets 64 kB at once */
+static void open_wide(void **state, struct env_conn *c, const char *peer)
+{
+	tcp_env_reset(state);
+	env.tap.facts.batch = 64;
+	env_open(c, peer, 1460, 7, UINT16_MAX);
+	env_turns();
+}
+
+/* Who sends on and on while the guest acknowledges nothing is one, too */
+static void test_bulk_once(void **state)
+{
+	struct env_conn c;
+	unsigned i, k;
+
+	env_run("echo 4096 1048576 6291456 >/proc/sys/net/ipv4/tcp_rmem");
+	for (i = 0; i < 2; i++) {
+		open_wide(state, &c, i ? PEER6 : PEER4);
+		env_sleep(TCP_BULK_SPAN_MS);
+		burst(&c, TCP_BULK_BYTES);
+		env_turns();
+		assert_int_equal(env.tcp.bulk_now, 1);
+		env_sleep(TCP_BULK_SPAN_MS);
+		for (k = 0; k < 3; k++) {
+			env_ack(&c, env_flow()->snd_una + 1);
+			assert_int_equal(env.tcp.bulk_now, 1);
+		}
+		env_sleep(TCP_BULK_SPAN_MS);
+		for (k = 0; k < 3; k++) {
+			burst(&c, TCP_BULK_BYTES);
+			env_turns();
+			assert_true(env.tcp.bulk_now <= 1);
+		}
+		assert_true(tcp_inflight(env_flow()) > 3 * TCP_BULK_BYTES);
+		close(c.fd);
+		env_drop();
+	}
+	env_run("echo 4096 131072 6291456 >/proc/sys/net/ipv4/tcp_rmem");
 }
 
 /* With many others one has no more in flight than its share */
@@ -155,10 +212,8 @@ static void test_company_rounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_bulk_count),
-		T(test_share),
-		T(test_company_window),
-		T(test_company_rounds),
+		T(test_bulk_count),     T(test_bulk_once),      T(test_share),
+		T(test_company_window), T(test_company_rounds),
 	};
 
 	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
