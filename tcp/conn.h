@@ -44,6 +44,15 @@
 #define TCP_BULK_BYTES   (60U << 10)
 #define TCP_BULK_SPAN_MS 16
 
+/* What may come at once, with nothing in flight, before the kernel is told to take
+ * four to eight times as much, up to what tcp_rmem allows; doubled each time. That is
+ * less than any window it begins with. If the last was acknowledged, or the window
+ * opened, less than the gap ago, ms, the far end is too near for it to matter, or the
+ * guest too slow, and larger buffers only leave the processor's cache.
+ */
+#define TCP_BURST_BYTES (32U << 10)
+#define TCP_BURST_GAP   3
+
 /* Without SO_PEEK_OFF, bytes in flight are copied again with each receive */
 #define TCP_INFLIGHT_NO_PEEK_OFF (256 * 1024)
 
@@ -105,6 +114,7 @@ enum tcp_flag {
  * @ssthresh:	Below this @cwnd grows fast (RFC 5681 3.1), none before a loss
  * @recover:	Where fast retransmit ends; below it, duplicate ACKs mean nothing
  * @peek_off:	Offset the kernel will peek at next
+ * @wide:	How often TCP_BURST_BYTES was doubled
  *
  * From the guest.
  * @rcv_nxt:	Next expected: all before was taken by the socket. Up to being
@@ -134,7 +144,8 @@ struct tcp_conn {
 	uint16_t flags;
 	bool opening : 1, starved : 1, careful : 1, dropped : 1;
 	bool sack_ok : 1, fin_held : 1;
-	uint8_t retries, dup_acks, guest_ws;
+	uint8_t retries, dup_acks;
+	uint8_t guest_ws : 4, wide : 4;
 	uint16_t mss, held, held_first, held_last;
 	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wnd_max, snd_wl1;
 	uint32_t cwnd, ssthresh, recover;

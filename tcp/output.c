@@ -7,11 +7,18 @@
  * far was peeked; without it the bytes in flight are received again each time,
  * into a buffer nobody reads.
  *
+ * That buffer grows by itself with what is taken from it in a round trip, but Linux
+ * (seen with 6.18) looks when data is peeked at, and leaves out what is in the
+ * queue then: of what comes at once, as behind a long wire, that is all of it. The
+ * window would stay as small as it was, for ever. So we ask for more when we see
+ * that, by setting SO_RCVLOWAT, and back: no buffer is smaller than what a reader
+ * waits for, and other than with SO_RCVBUF it still grows by itself.
+ *
  * Sockets are edge-triggered: whoever stops before the queue is empty must
  * leave TCP_MORE behind, and somebody to come back: the guest's ACK (window),
  * the tap (blocked), or the next turn (budget).
  *
- * #syscalls recvmsg setsockopt(1=SOL_SOCKET,2=SO_PEEK_OFF)
+ * #syscalls recvmsg setsockopt(1=SOL_SOCKET,2=SO_PEEK_OFF/SO_RCVLOWAT)
  */
 #include <errno.h>
 #include <string.h>
@@ -346,6 +353,21 @@ static ssize_t tcp_send_data(struct tcp *tcp, struct tcp_conn *c, uint32_t seq,
 	return -ENOMEM;
 }
 
+/* Bytes that came at once: have the kernel take several times as much */
+static void tcp_widen(struct tcp_conn *c, uint32_t bytes)
+{
+	unsigned wide = c->wide;
+
+	while (bytes >> wide > TCP_BURST_BYTES)
+		wide++;
+	if (wide == c->wide)
+		return;
+	c->wide = wide & 0xf;
+	sock_set_int(c->fd, SOL_SOCKET, SO_RCVLOWAT,
+		     (4 * TCP_BURST_BYTES) << wide);
+	sock_set_int(c->fd, SOL_SOCKET, SO_RCVLOWAT, 1);
+}
+
 /* Nothing was in flight, now @bytes will be, or a FIN: from here on the guest's ACK
  * is waited for. Sending again what a timeout took back is no progress, though.
  */
@@ -426,6 +448,9 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 {
 	unsigned rounds = tcp->tap->company ? OUTPUT_ROUNDS_SHARED
 					    : OUTPUT_ROUNDS;
+	/* Has what comes not waited for the guest, and come at once? */
+	const bool burst = !tcp_inflight(c) &&
+			   tcp_since(tcp, c->base) >= TCP_BURST_GAP;
 
 	for (; rounds; rounds--) {
 		size_t room = tcp_send_room(tcp, c);
@@ -470,6 +495,8 @@ void tcp_output(struct tcp *tcp, struct tcp_conn *c)
 		c->snd_nxt += (uint32_t)len;
 		if (SEQ_GT(c->snd_nxt, c->snd_max))
 			c->snd_max = c->snd_nxt;
+		if (burst)
+			tcp_widen(c, tcp_inflight(c));
 		/* A short read empties the queue, but for urgent marks; news
 		 * come with an event
 		 */

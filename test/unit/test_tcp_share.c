@@ -78,6 +78,17 @@ static void open_wide(void **state, struct env_conn *c, const char *peer)
 	env_turns();
 }
 
+/* An option of the socket */
+static unsigned sock_option(int name)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	assert_int_equal(
+		getsockopt(env_flow()->fd, SOL_SOCKET, name, &value, &len), 0);
+	return (unsigned)value;
+}
+
 /* Who sends on and on while the guest acknowledges nothing is one, too */
 static void test_bulk_once(void **state)
 {
@@ -107,6 +118,78 @@ static void test_bulk_once(void **state)
 		env_drop();
 	}
 	env_run("echo 4096 131072 6291456 >/proc/sys/net/ipv4/tcp_rmem");
+}
+
+/* What comes at once makes room for more, even though Linux does not count it
+ */
+static void test_burst(void **state)
+{
+	const size_t len = 60000; /* less than the first window */
+	unsigned i, k, size;
+	struct env_conn c;
+
+	env_run("echo 4096 131072 6291456 >/proc/sys/net/ipv4/tcp_rmem");
+	for (i = 0; i < 2; i++) {
+		open_wide(state, &c, i ? PEER6 : PEER4);
+		/* less is no burst */
+		env_sleep(TCP_BURST_GAP);
+		burst(&c, TCP_BURST_BYTES);
+		env_turns();
+		assert_int_equal(tcp_inflight(env_flow()), TCP_BURST_BYTES);
+		assert_int_equal(env_flow()->wide, 0);
+		env_ack(&c, env_flow()->snd_nxt);
+		/* nor is what comes soon */
+		env_sleep(TCP_BURST_GAP - 1);
+		burst(&c, len);
+		env_turns();
+		assert_int_equal(env_flow()->wide, 0);
+		env_ack(&c, env_flow()->snd_nxt);
+		env_turns();
+		for (k = 0; k < 3; k++) {
+			env_sleep(TCP_BURST_GAP);
+			burst(&c, len);
+			env_turns();
+			size = sock_option(SO_RCVBUF);
+			assert_in_range(size, 4 * len, 6291456);
+			assert_int_equal(sock_option(SO_RCVLOWAT), 1);
+			assert_int_equal(env_flow()->wide, 1);
+			env_ack(&c, env_flow()->snd_nxt);
+			env_turns();
+		}
+		/* it goes on growing */
+		env_sleep(TCP_BURST_GAP);
+		burst(&c, 3 * len);
+		env_turns();
+		assert_in_range(sock_option(SO_RCVBUF), 12 * len, 6291456);
+		assert_int_equal(env_flow()->wide, 3);
+		close(c.fd);
+		env_drop();
+	}
+}
+
+/* What the guest had no window for came some time ago, and is not counted */
+static void test_burst_waits(void **state)
+{
+	struct env_conn c;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		open_wide(state, &c, i ? PEER6 : PEER4);
+		c.wnd = 0;
+		env_data(&c, TH_ACK, "x", 1);
+		assert_int_equal(env_flow()->snd_wnd, 0);
+		env_sleep(TCP_BURST_GAP);
+		burst(&c, 60000);
+		env_turns();
+		assert_int_equal(tcp_inflight(env_flow()), 0);
+		c.wnd = UINT16_MAX;
+		env_data(&c, TH_ACK, "x", 1);
+		env_turns();
+		assert_int_equal(tcp_inflight(env_flow()), 60000);
+		assert_int_equal(env_flow()->wide, 0);
+		close(c.fd);
+		env_drop();
+	}
 }
 
 /* With many others one has no more in flight than its share */
@@ -212,8 +295,10 @@ static void test_company_rounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_bulk_count),     T(test_bulk_once),      T(test_share),
-		T(test_company_window), T(test_company_rounds),
+		T(test_bulk_count),     T(test_bulk_once),
+		T(test_burst),          T(test_burst_waits),
+		T(test_share),          T(test_company_window),
+		T(test_company_rounds),
 	};
 
 	return cmocka_run_group_tests(tests, tcp_env_start, NULL);
