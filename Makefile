@@ -122,7 +122,7 @@ FUZZERS	:= $(patsubst test/fuzz/%.c,$(O)/test/fuzz/%,\
 # rather than fast
 SMALL	:= $(patsubst %.c,$(O)/%.o,$(wildcard conf*.c conf/*.c nl/*.c pasta*.c) \
 	     arp.c daemon.c dhcp.c dhcpv6.c flow.c frag.c fwd.c guest.c icmp.c \
-	     icmp_error.c isolation.c ndp.c netns.c passt.c pcap.c seccomp.c \
+	     icmp_error.c isolation.c loop.c ndp.c netns.c passt.c pcap.c seccomp.c \
 	     sock.c stats.c tcp.c fwd/listen.c fwd/nat.c fwd/procnet.c \
 	     fwd/report.c fwd/scan.c fwd/wanted.c lib/bitmap.c lib/busy.c \
 	     lib/caps.c lib/dnsname.c lib/errstr.c lib/fdio.c lib/lineread.c \
