@@ -99,7 +99,7 @@ static const uint8_t ip_proto[SCAN_PROTOS] = { IPPROTO_TCP, IPPROTO_UDP };
  * struct scan_table - Sockets of a protocol in a namespace
  * @on:		Some rule is about them
  * @first, @last: Ports looked at
- * @inuse:	How many there were: see sockets()
+ * @inuse:	How many there were: see count_sockets()
  * @reached:	Ports bound, and reached by what we forward
  * @any:	Ports bound
  * @ours:	Those we listen on, by any rule
@@ -128,14 +128,12 @@ struct scan_rules {
  * @nl:		Its socket
  * @text:	The files we read otherwise
  * @stat:	Its sockstat and sockstat6, -1: not to be had
- * @count:	Sockets counted there, IPv4 and IPv6
  */
 struct scan_side {
 	bool diag;
 	struct nl_sock nl;
 	struct procnet text;
 	int stat[2];
-	uint32_t count[SCAN_PROTOS][2];
 	struct scan_table table[SCAN_PROTOS];
 	struct scan_rules rules[SCAN_PROTOS];
 };
@@ -214,8 +212,10 @@ static int read_table(const struct fwd *fwd, unsigned side, unsigned proto)
 	return 1;
 }
 
-/* Count sockets. Return: false if they are not to be counted */
-static bool count_sockets(struct scan_side *s)
+/* Numbers of sockets, by protocol: IPv4 above, IPv6 below. Return: false if they
+ * are not to be had
+ */
+static bool count_sockets(const struct scan_side *s, uint64_t *inuse)
 {
 	static const char *const keys[2][SCAN_PROTOS] = {
 		{ "TCP: inuse ", "UDP: inuse " },
@@ -225,28 +225,22 @@ static bool count_sockets(struct scan_side *s)
 	unsigned i, proto;
 	ssize_t n;
 
+	inuse[SCAN_TCP] = inuse[SCAN_UDP] = 0;
 	for (i = 0; i < 2; i++) {
 		n = s->stat[i] < 0
 			    ? -1
 			    : pread(s->stat[i], text, sizeof(text) - 1, 0);
 		/* There may be no IPv6 */
+		if (n < 0 && i)
+			break;
 		if (n < 0)
-			return i;
+			return false;
 		text[n] = '\0';
 		for (proto = 0; proto < SCAN_PROTOS; proto++)
-			s->count[proto][i] = scan_inuse(text, keys[i][proto]);
+			inuse[proto] = inuse[proto] << 32 |
+				       scan_inuse(text, keys[i][proto]);
 	}
 	return true;
-}
-
-/* Sockets of a protocol, of both families, as one number */
-static uint64_t sockets(const struct scan_side *s, unsigned proto)
-{
-	uint64_t n;
-
-	_Static_assert(sizeof(n) == sizeof(s->count[proto]), "two of 32 bits");
-	memcpy(&n, s->count[proto], sizeof(n));
-	return n;
 }
 
 /* Look at a namespace where something seems to have changed by count_sockets(),
@@ -257,30 +251,29 @@ static uint64_t sockets(const struct scan_side *s, unsigned proto)
 static bool look_at(const struct fwd *fwd, unsigned side, bool full)
 {
 	struct scan_side *s = &fwd->scan->side[side];
+	uint64_t inuse[SCAN_PROTOS];
 	bool changed = false, counted;
-	uint64_t inuse;
 	unsigned proto;
 	int rc;
 
 	if (!s->table[SCAN_TCP].on && !s->table[SCAN_UDP].on)
 		return false;
 	/* Counted first: what comes while we read is seen the next time */
-	counted = count_sockets(s);
+	counted = count_sockets(s, inuse);
 	for (proto = 0; proto < SCAN_PROTOS; proto++) {
 		struct scan_table *t = &s->table[proto];
 
-		inuse = sockets(s, proto);
 		if (!t->on)
 			continue;
 		/* As many as there were may be others, but if there are none */
-		if (counted && inuse == t->inuse &&
+		if (counted && inuse[proto] == t->inuse &&
 		    (!full ||
-		     (!inuse && port_set_next(&t->any, 0) == NUM_PORTS)))
+		     (!inuse[proto] && port_set_next(&t->any, 0) == NUM_PORTS)))
 			continue;
 		rc = read_table(fwd, side, proto);
 		if (rc < 0)
 			continue;
-		t->inuse = inuse;
+		t->inuse = inuse[proto];
 		changed |= rc;
 	}
 	return changed;
@@ -667,15 +660,16 @@ static int open_side(void *arg)
 static int first_look(const struct fwd *fwd, unsigned side)
 {
 	struct scan_side *s = &fwd->scan->side[side];
+	uint64_t inuse[SCAN_PROTOS] = { 0 };
 	unsigned proto;
 	int rc = 0;
 
 	/* Before, so that whoever comes meanwhile is found by the first scan */
-	count_sockets(s);
+	count_sockets(s, inuse);
 	for (proto = 0; rc >= 0 && proto < SCAN_PROTOS; proto++) {
 		if (!s->table[proto].on)
 			continue;
-		s->table[proto].inuse = sockets(s, proto);
+		s->table[proto].inuse = inuse[proto];
 		rc = read_table(fwd, side, proto);
 		if (rc >= 0 || !s->diag)
 			continue;

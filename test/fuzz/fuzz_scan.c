@@ -28,8 +28,7 @@ static void tell(void *arg, const struct nl_bound *b)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const keys[] = { "TCP: inuse ", "UDP: inuse ",
-					    "TCP6: inuse ", "UDP6: inuse ",
-					    "sockets: used " };
+					    "TCP6: inuse ", "UDP6: inuse " };
 	char *copy;
 	size_t i;
 	int rc;
