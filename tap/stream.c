@@ -18,7 +18,7 @@
  * others, it can still leave and come back.
  *
  * #syscalls:passt accept4 recvfrom sendmsg close
- * #syscalls:passt getsockopt(1=SOL_SOCKET,2=SO_PEERCRED)
+ * #syscalls:passt getsockopt(1=SOL_SOCKET,2=SO_PEERCRED/SO_SNDBUF)
  * #syscalls:passt setsockopt(1=SOL_SOCKET,2=SO_SNDBUF)
  * #syscalls:passt socket(0=AF_INET,1&0xf=SOCK_DGRAM,2=IPPROTO_UDP)
  */
@@ -41,10 +41,10 @@
 #define STREAM_RX_LEN ((size_t)1 << 20)
 #define STREAM_TX_LEN ((size_t)1 << 20)
 
-/* Room in the socket, which the kernel doubles: by default it is that of three
- * frames of 64 kB, and the client is woken for each three
+/* Least room in the socket, bytes: by default there is that of three frames of
+ * 64 kB, and the client is woken for each three
  */
-#define STREAM_SNDBUF (256 << 10)
+#define STREAM_SNDBUF (512 << 10)
 
 /* Frames waiting in the arena; more than one sendmsg() takes (IOV_MAX) */
 #define STREAM_TX_FRAMES 4096
@@ -143,15 +143,27 @@ static void stream_disconnect(struct tap *tap)
 		loop_quit(tap->loop, EXIT_SUCCESS);
 }
 
+/* Make room in a socket, unless there is more, as there may be in one that was
+ * handed to us. The kernel doubles what it is asked for (socket(7)).
+ */
+static void stream_widen(int fd)
+{
+	const int half = STREAM_SNDBUF / 2;
+	socklen_t len = sizeof(int);
+	int size;
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) &&
+	    size < STREAM_SNDBUF)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
+}
+
 /* Serve a connected client */
 static int stream_connect(struct tap *tap, int fd)
 {
 	union epoll_ref ref = { .type = EPOLL_TAP };
-	const int room = STREAM_SNDBUF;
 	int rc;
 
-	/* As much as there may be */
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	stream_widen(fd);
 	rc = loop_add(tap->loop, fd, EPOLLIN, ref);
 	if (rc)
 		return rc;

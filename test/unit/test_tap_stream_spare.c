@@ -19,7 +19,7 @@ static struct loop loop;
 static struct tap tap;
 static struct guest guest;
 static unsigned nready;
-static int peer;
+static int peer, room; /* of the socket, before it was ours */
 
 static unsigned on_input(void *ctx, const struct tap_rx *rx, unsigned n)
 {
@@ -45,22 +45,46 @@ static const struct loop_handler handlers[EPOLL_TYPES] = {
 };
 static const struct loop_hooks hooks = { tap_loop_timer, tap_loop_turn, &tap };
 
-/* A tap whose peer does not read */
-static int setup(void **state)
+/* Room in a socket */
+static int room_of(int fd)
+{
+	socklen_t len = sizeof(int);
+	int size;
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len), 0);
+	return size;
+}
+
+/* A tap whose peer does not read, by a socket with room asked for */
+static int setup_room(int ask)
 {
 	const struct tap_upcalls up = { on_input, on_ready, on_link, NULL };
 	struct tap_stream_opts opts = { 0 };
 	int fd[2];
 
-	(void)state;
 	assert_int_equal(loop_init(&loop, handlers, &hooks), 0);
 	tap_init(&tap, &tap_stream_ops, &loop, &guest, &up);
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	assert_int_equal(
+		setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &ask, sizeof(ask)), 0);
+	room = room_of(fd[1]);
 	opts.fd = fd[1];
 	peer = fd[0];
 	nready = 0;
 	return tap_stream_init(&tap, &opts);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_room(100000);
+}
+
+static int setup_large(void **state)
+{
+	(void)state;
+	return setup_room(2000000);
 }
 
 static int teardown(void **state)
@@ -131,6 +155,28 @@ static void test_longest(void **state)
 	assert_in_range(fill(1, 1000), ALONE - 10, 1000);
 }
 
+/* There is as much room in a socket as we want, or as may be had */
+static void test_room(void **state)
+{
+	const int want = 512 << 10, all = 1 << 30;
+	int most, fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &all, sizeof(all)), 0);
+	most = room_of(fd);
+	assert_true(room < want);
+	assert_int_equal(room_of(tap.fd), most < want ? most : want);
+	close(fd);
+}
+
+/* Whoever gave it more had a reason */
+static void test_room_large(void **state)
+{
+	(void)state;
+	assert_int_equal(room_of(tap.fd), room);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -139,6 +185,9 @@ int main(void)
 		TEST(test_segments),
 		TEST(test_shortest),
 		TEST(test_longest),
+		TEST(test_room),
+		cmocka_unit_test_setup_teardown(test_room_large, setup_large,
+						teardown),
 	};
 
 	return cmocka_run_group_tests_name("tap_stream_spare", tests, NULL,
