@@ -28,14 +28,16 @@ static int size(void)
 static int bursts(int peek)
 {
 	static char bytes[BURST];
-	int i, queued;
+	int i, k, queued;
 
 	for (i = 0; i < 50; i++) {
 		must(write(fd[0], bytes, BURST) == BURST);
-		do
+		/* longer than a round trip, and until all is there */
+		for (k = 0, queued = 0; queued < BURST && k < 1000; k++) {
+			usleep(4000);
 			must(!ioctl(fd[1], SIOCINQ, &queued));
-		while (queued < BURST);
-		usleep(4000); /* longer than a round trip */
+		}
+		must(queued == BURST);
 		must(!peek || recv(fd[1], bytes, BURST, MSG_PEEK) == BURST);
 		must(recv(fd[1], bytes, BURST, MSG_WAITALL) == BURST);
 	}
@@ -44,7 +46,7 @@ static int bursts(int peek)
 
 int main(void)
 {
-	int low = 4 * BURST, one = 1, first, peeked, more;
+	int low = 4 * BURST, one = 1, first, peeked, more, read;
 
 	tcp_pair(fd);
 	first = size();
@@ -54,6 +56,9 @@ int main(void)
 	more = size();
 	if (more < low)
 		no("%d bytes, with SO_RCVLOWAT %d", more, low);
+	read = bursts(0);
+	if (read <= more)
+		no("%d bytes by SO_RCVLOWAT, which do not become more", more);
 	yes("%d bytes, peeked at bursts %d, SO_RCVLOWAT %d, read bursts %d",
-	    first, peeked, more, bursts(0));
+	    first, peeked, more, read);
 }
